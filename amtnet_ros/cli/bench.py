@@ -1,0 +1,46 @@
+"""`amtnet bench [WHAT]`: how fast the parts are; one module for each, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+# what → (module:attribute of the click command, one line of help)
+BENCHES: dict[str, tuple[str, str]] = {
+    "pipeline": ("amtnet_ros.cli.bench_pipeline:bench_pipeline", "Frames a second and milliseconds a stage."),
+    "node": ("amtnet_ros.cli.bench_node:bench_node", "The detector through DDS: from an image's stamp to its tubes."),
+    "eval": ("amtnet_ros.cli.bench_eval:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
+    "tubes": ("amtnet_ros.cli.bench_tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
+    "flow": ("amtnet_ros.cli.bench_flow:bench_flow", "Optical flow: speed and accuracy of the engines side by side."),
+}
+DEFAULT = "pipeline"
+
+
+class BenchGroup(click.Group):
+    """A group that lists its commands without importing them, and runs DEFAULT where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = next((arg for arg in args if not arg.startswith("-")), None)
+        if named not in BENCHES and DEFAULT in BENCHES and not {"-h", "--help"} & set(args):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(BENCHES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in BENCHES:
+            return None
+        module, attribute = BENCHES[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in BENCHES.items()])
+
+
+@click.group(cls=BenchGroup)
+def bench() -> None:
+    """Measure how fast the parts are."""

@@ -1,0 +1,85 @@
+"""What can be seen around a pair of frames: images and flow images of one video, or of two laid over each other."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from amtnet_ros.contracts import UInt8
+from amtnet_ros.data.annotations import AnnotatedVideo
+from amtnet_ros.data.cache import VideoCache
+from amtnet_ros.data.repeats import near_repeats, repaired_flow
+
+
+class Scene(Protocol):
+    """n_frames: of the video. size: (width, height) of the images in pixels."""
+
+    n_frames: int
+    size: tuple[int, int]
+
+    def frame(self, t: int) -> UInt8:
+        """(h, w, 3) uint8 RGB."""
+        ...
+
+    def flow(self, t: int) -> UInt8:
+        """(h, w, 3) uint8, the flow image of frame t."""
+        ...
+
+
+class VideoScene:
+    """A cached video; repair: spread the motion after near-repeated frames (see data.repeats)."""
+
+    def __init__(self, cache: VideoCache, video: AnnotatedVideo, repair: bool = False) -> None:
+        self._cache, self._video = cache, video
+        self._frames = cache.frames(video)
+        self._repeats = near_repeats(self._frames) if repair else None
+        self.n_frames = video.n_frames
+        self.size = (self._frames.shape[2], self._frames.shape[1])
+
+    def frame(self, t: int) -> UInt8:
+        return np.asarray(self._frames[t])
+
+    def flow(self, t: int) -> UInt8:
+        flows = self._cache.flows(self._video)
+        return np.asarray(flows[t]) if self._repeats is None else repaired_flow(flows, self._repeats, t)
+
+
+class PastedScene:
+    """A scene with another video's actor cut out by its mask and laid over it.
+
+    frame t of the scene shows frame t + lag of the donor, whose first and last frame stand for those beyond its ends.
+    masks: (T, h, w) uint8 of the donor, in images of the scene's size. shift: (x, y) in whole pixels.
+    """
+
+    def __init__(self, scene: Scene, donor: Scene, masks: UInt8, lag: int, shift: tuple[int, int]) -> None:
+        if donor.size != scene.size or masks.shape[:0:-1] != scene.size:
+            raise ValueError(
+                f"donor {donor.size} and masks {masks.shape[:0:-1]} must have the scene's size {scene.size}"
+            )
+        self._scene, self._donor, self._masks, self._lag, self._shift = scene, donor, masks, lag, shift
+        self.n_frames, self.size = scene.n_frames, scene.size
+
+    def frame(self, t: int) -> UInt8:
+        return self._lay_over(self._scene.frame(t), self._donor.frame(self._donor_frame(t)), t)
+
+    def flow(self, t: int) -> UInt8:
+        return self._lay_over(self._scene.flow(t), self._donor.flow(self._donor_frame(t)), t)
+
+    def _donor_frame(self, t: int) -> int:
+        return min(max(t + self._lag, 0), self._donor.n_frames - 1)
+
+    def _lay_over(self, image: UInt8, actor: UInt8, t: int) -> UInt8:
+        mask = moved(self._masks[self._donor_frame(t)], self._shift)
+        return np.where(mask[..., None] > 0, moved(actor, self._shift), image)
+
+
+def moved(image: UInt8, shift: tuple[int, int]) -> UInt8:
+    """An image (h, w, ...) moved by whole pixels (x, y); zeros come in."""
+    height, width = image.shape[:2]
+    x, y = shift
+    result = np.zeros_like(image)
+    result[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = image[
+        max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)
+    ]
+    return result

@@ -1,0 +1,214 @@
+"""Action tubes drawn over the image: the picture in the debug topic, the recorder's video and `amtnet run`."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate, UInt8
+
+Colour = tuple[int, int, int]
+
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_REFERENCE = 480  # the picture's shorter side in pixels at which lines are 2 pixels wide
+_SMALLEST_LETTERS = 0.4  # OpenCV's font scale below which its letters run together
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the overlay shows.
+
+    trail: how many of a tube's newest boxes its trail connects; 0 draws none.
+    tentative: whether tubes are drawn that are not confirmed yet.
+    scale: size of lines and letters; 1 is legible at any resolution.
+    """
+
+    trail: int = 30
+    tentative: bool = True
+    scale: float = 1.0
+
+
+@dataclass
+class _Track:
+    """One tube as of now, its newest boxes with their stamps (ascending), and for how many updates it has been over."""
+
+    tube: Tube
+    boxes: deque[tuple[int, Float32]] = field(default_factory=deque)
+    over_for: int = 0
+
+
+class TubePainter:
+    """Draws the tubes of a stream; it is told of every update, so it knows where each tube has been.
+
+    labels: the names of the classes, by label.
+    delay: how many updates the drawn images may lag behind the newest one. Drawn late, an image also shows the boxes
+        that are interpolated once an actor was found again.
+
+    Memory is bounded: `style.trail + delay` boxes for each tube that lives or ended `delay` updates ago at most.
+    """
+
+    def __init__(self, labels: Sequence[str] | Mapping[int, str], style: Style | None = None, delay: int = 0) -> None:
+        self.labels = labels
+        self.style = style or Style()
+        self._delay = delay
+        self._image_size = (0, 0)
+        self._tracks: dict[int, _Track] = {}
+
+    def update(self, update: TubeUpdate) -> None:
+        """Take in the tubes of one step."""
+        self._image_size = update.image_size
+        for track in self._tracks.values():
+            track.over_for += track.tube.state == TubeState.ENDED
+        self._tracks = {key: track for key, track in self._tracks.items() if track.over_for <= self._delay}
+        for tube in update.tubes:
+            known = self._tracks.get(tube.id)
+            if known is None or known.tube.state == TubeState.ENDED:  # an id that returns belongs to a new session
+                known = _Track(tube)
+            track = self._tracks[tube.id] = known
+            track.tube = tube
+            for stamp, box in zip(tube.stamps.tolist(), tube.boxes, strict=True):
+                while track.boxes and track.boxes[-1][0] >= stamp:  # a box sent again replaces the one sent before
+                    track.boxes.pop()
+                track.boxes.append((stamp, box))
+            while len(track.boxes) > max(self.style.trail, 1) + self._delay:
+                track.boxes.popleft()
+
+    def draw(self, image: UInt8, stamp: int) -> UInt8:
+        """A copy of the image of that stamp (ns) with its tubes.
+
+        image: (height, width, 3) uint8, RGB; the source image or a resized copy of it. A tube is drawn at its box of
+        that stamp: in full lines when ACTIVE, as corners while TENTATIVE; a COASTING tube that has no box at that stamp
+        is drawn dashed, where it was last seen.
+        """
+        picture = np.array(image, order="C")
+        pen = _Pen(picture, self._image_size, self.style.scale)
+        tracks = sorted(self._tracks.values(), key=lambda track: -track.tube.score)  # the best label lies the best
+        visible = [(track, box) for track in tracks if (box := self._box_at(track, stamp)) is not None]
+        for track, _ in visible:
+            past = [box for when, box in track.boxes if when <= stamp]
+            pen.trail(past[max(0, len(past) - self.style.trail) :], colour_of(track.tube.id))
+        for track, box in visible:
+            self._draw_box(pen, track, box, seen=any(when == stamp for when, _ in track.boxes))
+        for track, box in visible:
+            pen.label(self.caption(track.tube, stamp), box, colour_of(track.tube.id))
+        return picture
+
+    def caption(self, tube: Tube, stamp: int) -> str:
+        """What is written at a tube: id, action, score, for how long, and its state where that is not ACTIVE."""
+        since = max(0, stamp - tube.start_stamp) / 1e9
+        state = "" if tube.state in (TubeState.ACTIVE, TubeState.ENDED) else f" {tube.state.name.lower()}"
+        return f"#{tube.id} {self.labels[tube.label]} {tube.score:.2f} {since:.1f}s{state}"
+
+    def _box_at(self, track: _Track, stamp: int) -> Float32 | None:
+        """Where the tube is drawn in the image of that stamp, or None where it is not."""
+        if track.tube.state == TubeState.TENTATIVE and not self.style.tentative:
+            return None
+        for when, box in reversed(track.boxes):
+            if when == stamp:
+                return box
+            if when < stamp:
+                return box if track.tube.state == TubeState.COASTING else None
+        return None
+
+    @staticmethod
+    def _draw_box(pen: _Pen, track: _Track, box: Float32, seen: bool) -> None:
+        colour = colour_of(track.tube.id)
+        if not seen:
+            pen.dashed_box(box, colour)
+        elif track.tube.state == TubeState.TENTATIVE:
+            pen.corners(box, colour)
+        else:
+            pen.box(box, colour)
+
+
+def colour_of(tube_id: int) -> Colour:
+    """A tube's colour (RGB), the same in every frame; successive ids lie a golden angle apart in hue."""
+    red, green, blue = colorsys.hsv_to_rgb((tube_id * 0.618034 + 0.33) % 1.0, 0.75, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+class _Pen:
+    """Draws in place, lines and letters in proportion to the picture."""
+
+    def __init__(self, picture: UInt8, source_size: tuple[int, int], scale: float) -> None:
+        self._picture = picture
+        self._height, self._width = picture.shape[:2]
+        self._zoom = (self._width / max(source_size[0], 1), self._height / max(source_size[1], 1))
+        size = min(self._height, self._width) / _REFERENCE * scale
+        self._line = max(1, round(2 * size))
+        self._letters = max(_SMALLEST_LETTERS, 0.5 * size)
+        self._stroke = max(1, round(self._letters * 1.5))
+        self._placed: list[tuple[int, int, int, int]] = []
+
+    def box(self, box: Float32, colour: Colour) -> None:
+        left, top, right, bottom = self._pixels(box)
+        cv2.rectangle(self._picture, (left, top), (right, bottom), colour, self._line)
+
+    def corners(self, box: Float32, colour: Colour) -> None:
+        left, top, right, bottom = self._pixels(box)
+        arm_x, arm_y = (right - left) // 4, (bottom - top) // 4
+        for x, toward_x in ((left, arm_x), (right, -arm_x)):
+            for y, toward_y in ((top, arm_y), (bottom, -arm_y)):
+                cv2.line(self._picture, (x, y), (x + toward_x, y), colour, self._line)
+                cv2.line(self._picture, (x, y), (x, y + toward_y), colour, self._line)
+
+    def dashed_box(self, box: Float32, colour: Colour) -> None:
+        left, top, right, bottom = self._pixels(box)
+        dash = 6 * self._line
+        for x in range(left, right, 2 * dash):
+            for y in (top, bottom):
+                cv2.line(self._picture, (x, y), (min(x + dash, right), y), colour, self._line)
+        for y in range(top, bottom, 2 * dash):
+            for x in (left, right):
+                cv2.line(self._picture, (x, y), (x, min(y + dash, bottom)), colour, self._line)
+
+    def trail(self, boxes: list[Float32], colour: Colour) -> None:
+        """The way of the boxes' centres, thinner the longer ago."""
+        zoom_x, zoom_y = self._zoom
+        centres = [(round(float(x1 + x2) / 2 * zoom_x), round(float(y1 + y2) / 2 * zoom_y)) for x1, y1, x2, y2 in boxes]
+        for step, (start, end) in enumerate(pairwise(centres), start=1):
+            width = max(1, round(1.5 * self._line * step / len(centres)))
+            cv2.line(self._picture, start, end, colour, width, cv2.LINE_AA)
+
+    def label(self, text: str, box: Float32, colour: Colour) -> None:
+        """The text on a coloured plate at the box's upper edge, inside the picture and clear of the other labels."""
+        (text_width, text_height), base = cv2.getTextSize(text, _FONT, self._letters, self._stroke)
+        pad = max(2, self._line)
+        width, height = text_width + 2 * pad, text_height + base + 2 * pad
+        left, top, _, _ = self._pixels(box)
+        x = max(0, min(left, self._width - width))
+        above = top - height if top >= height else top
+        y = self._free(x, above, width, height)
+        self._placed.append((x, y, x + width, y + height))
+        cv2.rectangle(self._picture, (x, y), (x + width, y + height), colour, cv2.FILLED)
+        origin = (x + pad, y + pad + text_height)
+        cv2.putText(self._picture, text, origin, _FONT, self._letters, _ink(colour), self._stroke, cv2.LINE_AA)
+
+    def _free(self, x: int, wanted: int, width: int, height: int) -> int:
+        """The row, at best the wanted one, else the next above it, else below, where a plate covers no other."""
+        beside = [plate for plate in self._placed if x < plate[2] and plate[0] < x + width]
+        rows = [wanted, *(plate[1] - height for plate in beside), *(plate[3] for plate in beside)]
+        free = [y for y in rows if y >= 0 and all(y >= plate[3] or y + height <= plate[1] for plate in beside)]
+        return min(free, key=lambda y: (y > wanted, abs(y - wanted)))
+
+    def _pixels(self, box: Float32) -> tuple[int, int, int, int]:
+        """The pixels of the box's border, its maximum being exclusive, kept inside the picture."""
+        x1, y1, x2, y2 = (round(float(value) * zoom) for value, zoom in zip(box, self._zoom * 2, strict=True))
+        return (
+            min(max(x1, 0), self._width - 1),
+            min(max(y1, 0), self._height - 1),
+            min(max(x2 - 1, 0), self._width - 1),
+            min(max(y2 - 1, 0), self._height - 1),
+        )
+
+
+def _ink(plate: Colour) -> Colour:
+    """Black or white, whichever can be read on the plate (ITU-R BT.601 luma)."""
+    luma = 0.299 * plate[0] + 0.587 * plate[1] + 0.114 * plate[2]
+    return (0, 0, 0) if luma > 128 else (255, 255, 255)

@@ -1,0 +1,82 @@
+"""A folder of kept detections: one file for each video, and what they were made with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.detections import (
+    VideoDetections,
+    detections_file,
+    read_detections,
+    write_detections,
+)
+
+_MANIFEST = "made_with.json"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDetections:
+    """Detections of the videos of one data set, by one model with one setting.
+
+    made_with: what the detections depend on (model, data set, delta, flow); text only.
+    """
+
+    folder: Path
+    made_with: Mapping[str, str]
+
+    def missing(self, dataset: Dataset) -> list[str]:
+        """Test videos without detections, in the order of the data set."""
+        return [name for name in dataset.test if not detections_file(self.folder, name).is_file()]
+
+    def read(self, video: str) -> VideoDetections:
+        """Raises UserError if they are missing or damaged."""
+        return read_detections(detections_file(self.folder, video))
+
+    def write(self, video: str, detections: VideoDetections) -> None:
+        """The file appears whole or not at all, so an interrupted run goes on where it stopped."""
+        write_detections(detections_file(self.folder, video), detections)
+
+
+def open_kept(folder: Path) -> KeptDetections:
+    """Open what is there. Raises UserError if there is nothing."""
+    manifest = folder / _MANIFEST
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{folder}: no kept detections here; run `amtnet eval --model …` first") from error
+    except ValueError as error:
+        raise UserError(f"{manifest}: not JSON ({error}); delete {folder} and run the model again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{manifest}: expected a JSON object; delete {folder} and run the model again")
+    return KeptDetections(folder, {str(key): str(value) for key, value in content.items()})
+
+
+def make_kept(folder: Path, made_with: Mapping[str, str]) -> KeptDetections:
+    """Open a folder for the detections of this setting, new or begun earlier.
+
+    Raises UserError if it holds detections made with anything else: mixed, they would be scored as one.
+    """
+    manifest = folder / _MANIFEST
+    if manifest.exists():
+        kept = open_kept(folder)
+        for key in made_with.keys() | kept.made_with.keys():
+            if made_with.get(key) != kept.made_with.get(key):
+                raise UserError(
+                    f"{folder}: holds detections with {key} {kept.made_with.get(key)}, now it is {made_with.get(key)}; "
+                    "choose another --detections folder, or delete this one"
+                )
+        return kept
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = manifest.with_suffix(f".{os.getpid()}.part")
+        partial.write_text(json.dumps(dict(made_with), indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, manifest)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write: {error.strerror}") from error
+    return KeptDetections(folder, dict(made_with))

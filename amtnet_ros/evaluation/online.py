@@ -1,0 +1,166 @@
+"""How well tubes serve while the video still runs: early labels, delay, identity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from amtnet_ros.contracts import Float32, Int64, Tube, TubeState, TubeUpdate
+from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
+from amtnet_ros.evaluation.classification import classification_accuracy
+from amtnet_ros.evaluation.linking import SHARES, observed_frames
+from amtnet_ros.evaluation.overlap import box_iou
+from amtnet_ros.evaluation.tubes import ScoredTube
+from amtnet_ros.evaluation.video_map import Definition, VideoMap, video_map
+
+RIGHT_PLACE = 0.5
+"""A tube is where an actor is, in a frame, from this IoU on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedScore:
+    """Scores of the tubes known after a share of each video.
+
+    accuracy: of early labels, 0..1: the label of the best tube so far against the label of the whole video.
+    video_maps: one for each definition; the ground truth is cut at the last frame seen.
+    """
+
+    share: float
+    accuracy: float
+    video_maps: tuple[VideoMap, ...]
+
+
+def score_observed(
+    ground_truth: Dataset,
+    observed: Sequence[Sequence[ScoredTube]],
+    definitions: Sequence[Definition],
+    thresholds: Sequence[float],
+) -> list[ObservedScore]:
+    """Score what was known after each of SHARES (Singh et al., ICCV 2017, §4, fig. 4).
+
+    observed: for each share the tubes of all videos as known then.
+    """
+    result = []
+    for share, tubes in zip(SHARES, observed, strict=True):
+        seen = {name: observed_frames(ground_truth.videos[name].n_frames, share) for name in ground_truth.test}
+        maps = tuple(video_map(ground_truth, tubes, d, thresholds, observed=seen) for d in definitions)
+        result.append(ObservedScore(share, classification_accuracy(ground_truth, tubes), maps))
+    return result
+
+
+def detection_delays(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> list[int | None]:
+    """Frames from each action's start to the first correct ACTIVE tube; None where none ever was.
+
+    Correct: of the action's class, with a box in the newest frame that overlaps the actor's there by RIGHT_PLACE or
+    more (between annotated frames the actor's box is interpolated). The delay counts to the newest frame of the
+    update: it is what a robot waits for, Δ and confirmation included.
+    """
+    delays: list[int | None] = [None] * len(video.instances)
+    for update in updates:
+        waiting = [
+            i
+            for i, instance in enumerate(video.instances)
+            if delays[i] is None and instance.frames[0] <= update.frame <= instance.frames[-1]
+        ]
+        for i in waiting:
+            instance = video.instances[i]
+            boxes = [
+                tube.boxes[-1]
+                for tube in update.tubes
+                if tube.state == TubeState.ACTIVE
+                and tube.label == instance.label
+                and len(tube.frames)
+                and tube.frames[-1] == update.frame
+            ]
+            if boxes and _iou(_box_at(instance, update.frame), np.array(boxes)).max() >= RIGHT_PLACE:
+                delays[i] = update.frame - int(instance.frames[0])
+    return delays
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityErrors:
+    """How often tubes lose track of actors.
+
+    switches: times an actor goes over from one tube to another.
+    fragmentations: times an actor that was followed is lost and then followed again, by whichever tube.
+    boxes: annotated boxes of all actors. followed: those of them on which a tube was.
+    """
+
+    switches: int = 0
+    fragmentations: int = 0
+    boxes: int = 0
+    followed: int = 0
+
+    def __add__(self, other: IdentityErrors) -> IdentityErrors:
+        return IdentityErrors(
+            self.switches + other.switches,
+            self.fragmentations + other.fragmentations,
+            self.boxes + other.boxes,
+            self.followed + other.followed,
+        )
+
+
+def identity_errors(video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int]) -> IdentityErrors:
+    """Match tubes to actors frame by frame, and count where the match breaks (CLEAR MOT; Bernardin, Stiefelhagen 2008).
+
+    tubes: whole; their frames ascend. counted: ids of those that take part. Only tubes of the actor's class are
+    matched, from an IoU of RIGHT_PLACE on. An actor keeps its tube as long as they overlap; the others are assigned
+    for the greatest sum of IoU.
+    """
+    labels = {instance.label for instance in video.instances}
+    chosen = [tube for tube in tubes if tube.id in counted and tube.label in labels and len(tube.frames)]
+    last: dict[int, int] = {}  # instance → id of the tube it was last matched to
+    lost: set[int] = set()  # instances that were matched and are not now
+    total = IdentityErrors()
+    frames = sorted({int(frame) for instance in video.instances for frame in instance.frames})
+    for frame in frames:
+        actors = [i for i, instance in enumerate(video.instances) if _index(instance.frames, frame) is not None]
+        matched = _match_frame(video, actors, chosen, frame, last)
+        switches = sum(i in last and last[i] != matched[i] for i in matched)
+        total += IdentityErrors(switches, len(lost & matched.keys()), len(actors), len(matched))
+        last.update(matched)
+        lost = (lost - matched.keys()) | {i for i in actors if i in last and i not in matched}
+    return total
+
+
+def _match_frame(
+    video: AnnotatedVideo, actors: Sequence[int], tubes: Sequence[Tube], frame: int, last: Mapping[int, int]
+) -> dict[int, int]:
+    """Actors (indices of instances) → ids of the tubes on them in this frame."""
+    from scipy.optimize import linear_sum_assignment
+
+    here = [(tube, index) for tube in tubes if (index := _index(tube.frames, frame)) is not None]
+    if not here or not actors:
+        return {}
+    boxes = np.array([tube.boxes[index] for tube, index in here])
+    labels = np.array([tube.label for tube, _ in here])
+    iou = np.array([_iou(_box_at(video.instances[i], frame), boxes) for i in actors])
+    iou[labels[None] != np.array([video.instances[i].label for i in actors])[:, None]] = 0.0
+    iou[iou < RIGHT_PLACE] = 0.0
+    ids = [tube.id for tube, _ in here]
+    kept = {row: ids.index(last[i]) for row, i in enumerate(actors) if last.get(i) in ids}
+    kept = {row: column for row, column in kept.items() if iou[row, column] > 0}
+    for row, column in kept.items():
+        best = iou[row, column]
+        iou[row], iou[:, column] = 0.0, 0.0
+        iou[row, column] = best
+    rows, columns = linear_sum_assignment(iou, maximize=True)
+    assigned = zip(rows.tolist(), columns.tolist(), strict=True)
+    return {actors[row]: ids[column] for row, column in assigned if iou[row, column] > 0}
+
+
+def _index(frames: Int64, frame: int) -> int | None:
+    """Where a frame is in an ascending list of frames."""
+    i = int(np.searchsorted(frames, frame))
+    return i if i < len(frames) and frames[i] == frame else None
+
+
+def _box_at(instance: ActionInstance, frame: int) -> Float32:
+    """(4,) box of an actor in a frame between its first and last, interpolated where it is not annotated."""
+    return np.array([np.interp(frame, instance.frames, instance.boxes[:, i]) for i in range(4)], dtype=np.float32)
+
+
+def _iou(box: Float32, boxes: Float32) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return box_iou(np.broadcast_to(box, boxes.shape).astype(np.float64), boxes.astype(np.float64))

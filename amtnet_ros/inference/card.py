@@ -1,0 +1,205 @@
+"""The model card: what a model folder holds, and whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from amtnet_ros.errors import UserError
+
+CARD = "card.json"
+ENCODE, DETECT, RESIZE = "encode.onnx", "detect.onnx", "resize.onnx"
+FORMAT = 1
+
+
+class Normalisation(BaseModel, extra="forbid", frozen=True):
+    """The graph applies `(value - mean) / std` to values 0..255, channel by channel of each 3-channel image."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class FlowCard(BaseModel, extra="forbid", frozen=True):
+    """What the motion stream was trained on, and therefore needs.
+
+    engine: of `amtnet_ros.flow`. working_size: (width, height) the flow is computed at.
+    encoding: of a flow image's three channels, u and v in pixels per nominal frame interval.
+    placement, length: of the stack of flow images, see flow.stack.
+    """
+
+    engine: str = "dis:medium"
+    working_size: tuple[int, int] = (320, 240)
+    encoding: Literal["128+16*(u,v,|uv|)"] = "128+16*(u,v,|uv|)"
+    placement: Literal["past", "causal", "centred"] = "past"
+    length: int = Field(5, ge=1)
+
+
+class Training(BaseModel, extra="forbid", frozen=True):
+    """Where the weights come from.
+
+    calibration_frames: of an int8 model, that set its ranges. experiment: the training configuration, as it was run.
+    """
+
+    dataset: str
+    split: int | None = None
+    seed: int | None = None
+    iterations: int | None = None
+    calibration_frames: int | None = None
+    experiment: dict[str, Any] = {}
+
+
+class ModelCard(BaseModel, extra="forbid", frozen=True):
+    """One model folder: two graphs and this card, `card.json`.
+
+    labels: action classes; their index is the label of micro-tubes and tubes.
+    image_size: side in pixels of the square input.
+    streams: what the network looks at; fusion, trunk: see the network.
+    delta: default distance of a pair in frames at the nominal `rate` (frames a second of the training video).
+    flow: present where there is a motion stream. normalisation: of each stream, done inside the graph.
+    precision: of the encode graph's arithmetic. opset: of both graphs.
+    accuracy: measured figures, name → value, as the evaluation commands print them.
+    files: name → SHA-256, of every other file of the folder.
+    """
+
+    format: int = FORMAT
+    name: str
+    description: str = ""
+    labels: tuple[str, ...]
+    image_size: int = Field(300, ge=32)
+    streams: tuple[Literal["rgb", "flow"], ...]
+    fusion: Literal["sum", "mean", "concat", "late", "none"]
+    trunk: str
+    delta: int = Field(1, ge=1)
+    rate: float = Field(30.0, gt=0)
+    flow: FlowCard | None = None
+    normalisation: dict[str, Normalisation]
+    training: Training
+    accuracy: dict[str, float] = {}
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    opset: int
+    files: dict[str, str]
+
+    @property
+    def values(self) -> int:
+        """What a frame's share holds for each prior: class logits with the background's, 8 offsets; see `deployed`."""
+        logits = len(self.labels) + 1
+        return logits + 8 + (logits if self.fusion == "late" else 0)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all files' SHA-256: one number that names the model."""
+        lines = "".join(f"{self.files[name]}  {name}\n" for name in sorted(self.files))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read and check a model folder: the card, and that every file it names is there and unchanged.
+
+    Raises UserError, one line, for each thing that can be wrong with a folder.
+    """
+    path = folder / CARD
+    if not folder.is_dir():
+        raise UserError(f"no such model folder: {folder}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: not a model folder (it has no {CARD})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not JSON ({error.msg} in line {error.lineno})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold keys and values")
+    if content.get("format", FORMAT) != FORMAT:
+        raise UserError(f"{path}: format {content['format']} is not known here (known: {FORMAT}); update amtnet_ros")
+    try:
+        card = ModelCard(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {where}: {first['msg']}") from error
+    _check_sense(path, card)
+    _check_files(folder, card)
+    return card
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def model_folders() -> list[Path]:
+    """Folders that hold models by name: installed ones (every prefix of AMENT_PREFIX_PATH), then the source tree's."""
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    folders = [prefix / "share" / "amtnet_ros" / "models" for prefix in prefixes]
+    folders.append(Path(__file__).resolve().parents[2] / "models")
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def list_models() -> dict[str, Path]:
+    """Name → folder of every model that is found by its name."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for card in sorted(folder.glob(f"*/{CARD}")):
+            found.setdefault(card.parent.name, card.parent)
+    return found
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The folder of a model given by name, or by path. Raises UserError naming the models there are."""
+    path = Path(name_or_path).expanduser()
+    models = list_models()
+    if str(name_or_path) in models:
+        return models[str(name_or_path)]
+    if path.is_dir():
+        return path
+    known = ", ".join(models) or "none is installed"
+    if path.is_file():
+        raise UserError(f"{path}: is a file; give the model's folder, or a name ({known})")
+    raise UserError(f"no model '{name_or_path}': neither a folder, nor one of the models here ({known})")
+
+
+def _check_sense(path: Path, card: ModelCard) -> None:
+    """What single fields cannot show."""
+    if not card.labels or any(not label.strip() for label in card.labels):
+        raise UserError(f"{path}: labels: there must be at least one, none of them empty")
+    twice = {label for label in card.labels if card.labels.count(label) > 1}
+    if twice:
+        raise UserError(f"{path}: labels: '{sorted(twice)[0]}' stands there twice")
+    if card.streams not in (("rgb",), ("flow",), ("rgb", "flow")):
+        raise UserError(f"{path}: streams: must be rgb, flow, or both in this order, not {list(card.streams)}")
+    if set(card.normalisation) != set(card.streams):
+        raise UserError(f"{path}: normalisation: must be given for {' and '.join(card.streams)}, and nothing else")
+    if ("flow" in card.streams) != (card.flow is not None):
+        raise UserError(f"{path}: flow: needed with a motion stream, and only then")
+    if card.flow is not None and min(card.flow.working_size) < 16:
+        raise UserError(f"{path}: flow.working_size: must be at least 16x16, not {list(card.flow.working_size)}")
+    for name in (ENCODE, DETECT):
+        if name not in card.files:
+            raise UserError(f"{path}: files: '{name}' is missing")
+
+
+def _check_files(folder: Path, card: ModelCard) -> None:
+    for name, expected in card.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise UserError(f"{folder / CARD}: files: '{name}' is not a plain file name")
+        if not path.is_file():
+            raise UserError(f"{folder}: '{name}' is missing; the model is incomplete, copy or export it again")
+        try:
+            found = file_hash(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        if found != expected.lower():
+            raise UserError(f"{path}: damaged or changed: SHA-256 {found[:12]}…, the card says {expected[:12]}…")

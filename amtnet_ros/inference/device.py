@@ -1,0 +1,140 @@
+"""Which device computes: `auto`, `cpu`, `cuda:N` or `tensorrt:N`, and what ONNX Runtime needs to be told for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import onnxruntime as ort
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import ModelCard
+
+log = logging.getLogger(__name__)
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that was asked for by name. index: of the GPU."""
+
+    kind: Literal["cpu", "cuda", "tensorrt"]
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """As the user writes it."""
+        return "cpu" if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name for it."""
+        return PROVIDERS[self.kind]
+
+    @property
+    def memory(self) -> tuple[str, int]:
+        """Where arrays lie, in ONNX Runtime's words."""
+        return ("cpu", 0) if self.kind == "cpu" else ("cuda", self.index)
+
+
+def parse_device(text: str) -> Device | None:
+    """`cpu`, `cuda`, `cuda:1`, `tensorrt:0`; None for `auto`. Raises UserError for anything else."""
+    if text == "auto":
+        return None
+    match = re.fullmatch(r"(?:(cpu)|(cuda|tensorrt)(?::(\d+))?)", text)
+    if match is None:
+        raise UserError(f"device '{text}' is not known; use auto, cpu, cuda:N or tensorrt:N")
+    if match[1]:
+        return Device("cpu")
+    kind: Literal["cuda", "tensorrt"] = "cuda" if match[2] == "cuda" else "tensorrt"
+    return Device(kind, int(match[3] or 0))
+
+
+def gpu_present() -> bool:
+    """Whether an NVIDIA driver runs here."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvhost-gpu").exists()
+
+
+def why_not(device: Device) -> str | None:
+    """Why ONNX Runtime cannot compute there, in a few words; None where nothing speaks against it."""
+    if device.provider not in ort.get_available_providers():
+        return f"this ONNX Runtime has no {device.provider} (install onnxruntime-gpu instead of onnxruntime)"
+    if device.kind != "cpu" and not gpu_present():
+        return "no NVIDIA driver is running here"
+    return None
+
+
+def choose_device(text: str, require_gpu: bool = False) -> Device:
+    """The device to use. `auto`: the first GPU if ONNX Runtime can use it, else the CPU (logged where a GPU lies idle).
+
+    Raises UserError where the one asked for cannot be used, or where a GPU is required and would not be used.
+    """
+    asked = parse_device(text)
+    if asked is not None:
+        reason = why_not(asked)
+        if reason is not None:
+            raise UserError(f"device {asked.name}: {reason}")
+    device = asked or Device("cuda")
+    if asked is None and (reason := why_not(device)) is not None:
+        if gpu_present():
+            log.warning("the GPU here is not used: %s", reason)
+        device = Device("cpu")
+    if require_gpu and device.kind == "cpu":
+        reason = "device is cpu" if asked else why_not(Device("cuda"))
+        raise UserError(f"require_gpu is set, but the model would run on the CPU: {reason}")
+    return device
+
+
+def cache_folder() -> Path:
+    """Where engines built for this machine are kept: $AMTNET_CACHE, else the user's cache folder."""
+    given = os.environ.get("AMTNET_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtnet_ros"
+
+
+def provider_chain(device: Device, card: ModelCard) -> list[tuple[str, dict[str, Any]]]:
+    """ONNX Runtime's providers and their options, in order of preference.
+
+    Nodes that a GPU's provider lacks run on the CPU behind it; that a whole provider is missing is checked elsewhere.
+    """
+    cpu: tuple[str, dict[str, Any]] = (PROVIDERS["cpu"], {})
+    if device.kind == "cpu":
+        return [cpu]
+    # Grow by what is needed, so that memory is flat after the first frame, and choose convolutions once.
+    cuda: tuple[str, dict[str, Any]] = (
+        PROVIDERS["cuda"],
+        {
+            "device_id": device.index,
+            "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "cudnn_conv_use_max_workspace": "1",
+        },
+    )
+    if device.kind == "cuda":
+        return [cuda, cpu]
+    return [(PROVIDERS["tensorrt"], tensorrt_options(device, card)), cuda, cpu]
+
+
+def tensorrt_options(device: Device, card: ModelCard) -> dict[str, Any]:
+    """Options of the TensorRT provider, with a cache folder that a change of model or ONNX Runtime makes anew.
+
+    TensorRT itself puts its version and the GPU's architecture into the names of the files there.
+    """
+    folder = cache_folder() / "tensorrt" / f"{card.digest[:16]}-ort{ort.__version__}"
+    return {
+        "device_id": device.index,
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": True,
+        "trt_timing_cache_path": str(folder),
+        "trt_fp16_enable": card.precision == "fp16",
+        "trt_int8_enable": card.precision == "int8",
+    }

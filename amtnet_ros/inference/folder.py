@@ -1,0 +1,55 @@
+"""Model folders are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import CARD, ModelCard, file_hash, read_card
+
+
+@contextmanager
+def new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill, which takes its name when all went well; until then, and otherwise, nothing is there."""
+    if folder.exists() and not (overwrite and (folder / CARD).is_file()):
+        hint = "give --overwrite to replace it" if (folder / CARD).is_file() else "it is not a model folder"
+        raise UserError(f"{folder}: exists already; {hint}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        partial = scratch / folder.name
+        partial.mkdir()
+        yield partial
+        if folder.exists():
+            folder.rename(scratch / "replaced")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_card(folder: Path, card: ModelCard) -> ModelCard:
+    """Write the card with the hashes of all other files in the folder; returns the card as written."""
+    content = json.loads(card.model_dump_json())
+    files = [path for path in sorted(folder.iterdir()) if path.name != CARD and not path.name.startswith(".")]
+    content["files"] = {path.name: file_hash(path) for path in files}
+    partial = folder / f".{CARD}.{os.getpid()}"
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, folder / CARD)
+    return ModelCard(**content)
+
+
+def record_accuracy(folder: Path, measured: Mapping[str, float]) -> ModelCard:
+    """Add measured figures to a model's card, e.g. {"jhmdb21:1 video-mAP@0.5 act": 0.51}."""
+    card = read_card(folder)
+    content = json.loads(card.model_dump_json())
+    content["accuracy"].update(measured)
+    return write_card(folder, ModelCard(**content))

@@ -1,0 +1,161 @@
+"""The ONNX Runtime engine: CPU, CUDA or TensorRT. Encodings stay on the device between encode and detect."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard
+from amtnet_ros.inference.device import Device, provider_chain
+from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One frame's row (M, C + 9) of a batch of shares; keeps the device memory it lies in."""
+
+    batch: ort.OrtValue
+    row: int
+
+    @property
+    def pointer(self) -> int:
+        """Address of the row on the device."""
+        shape = self.batch.shape()
+        return int(self.batch.data_ptr()) + int(self.row * shape[1] * shape[2] * self.dtype.itemsize)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return np.dtype(np.float16 if "float16" in self.batch.data_type() else np.float32)
+
+    def numpy(self) -> np.ndarray:
+        """A copy on the host."""
+        return np.asarray(self.batch.numpy()[self.row])
+
+
+class OnnxRuntimeEngine:
+    """See `Engine`. Made by `make_engine`."""
+
+    def __init__(self, folder: Path, card: ModelCard, device: Device, threads: int = 0) -> None:
+        self.card = card
+        self._device = device
+        chain = provider_chain(device, card)
+        self._encode = _session(folder / ENCODE, chain, threads)
+        self._detect = _session(folder / DETECT, chain, threads)
+        self.provider = _check_provider(self._encode, device)
+        _check_graphs(folder, card, self._encode, self._detect)
+        self._warm_up()
+
+    def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
+        return self.encode_batch([frame], [flow_stack])[0]
+
+    def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
+        binding = self._encode.io_binding()
+        inputs = network_inputs(self.card, frames, flow_stacks)
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)
+        for name in ("first", "second"):
+            binding.bind_output(name, *self._device.memory)
+        self._encode.run_with_iobinding(binding)
+        first, second = binding.get_outputs()
+        return [
+            Encoded(Share(first, i), Share(second, i), frame.index, frame.stamp, frame.size)
+            for i, frame in enumerate(frames)
+        ]
+
+    def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+        check_pair(at_t, at_t_plus_delta)
+        binding = self._detect.io_binding()
+        for name, share in (("first", at_t.first), ("second", at_t_plus_delta.second)):
+            shape = (1, *share.batch.shape()[1:])
+            binding.bind_input(name, *self._device.memory, share.dtype, shape, share.pointer)
+        binding.bind_cpu_input("score_threshold", np.array(selection.score_threshold, dtype=np.float32))
+        binding.bind_cpu_input("nms_iou", np.array(selection.nms_iou, dtype=np.float32))
+        binding.bind_cpu_input("max_per_class", np.array(selection.max_per_class, dtype=np.int64))
+        for name in ("boxes", "labels", "scores", "class_scores"):
+            binding.bind_output(name, "cpu")
+        self._detect.run_with_iobinding(binding)
+        survivors = Survivors(*(value.numpy() for value in binding.get_outputs()))
+        return to_micro_tubes(survivors, at_t, at_t_plus_delta, selection)
+
+    def close(self) -> None:
+        del self._encode, self._detect
+
+    def _warm_up(self) -> None:
+        """The first runs allocate and choose kernels; a camera should not wait for that."""
+        size = self.card.image_size
+        blank = Frame(0, 0, np.zeros((size, size, 3), dtype=np.uint8))
+        flow = self.card.flow
+        stack = None if flow is None else np.full((size, size, 3 * flow.length), 128, dtype=np.uint8)
+        for _ in range(2):
+            encoded = self.encode(blank, stack)
+            self.detect(encoded, encoded, Selection())
+
+
+def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    missing = [name for name, _ in chain if name not in ort.get_available_providers()]
+    if missing:
+        raise UserError(f"this ONNX Runtime has no {missing[0]}; install onnxruntime-gpu instead of onnxruntime")
+    try:
+        session = ort.InferenceSession(str(path), options, providers=chain)
+    except Exception as error:  # ONNX Runtime raises many kinds, one for each of its status codes
+        raise UserError(f"{path}: ONNX Runtime cannot load it ({_one_line(error)})") from error
+    session.disable_fallback()
+    return session
+
+
+def _check_provider(session: ort.InferenceSession, device: Device) -> str:
+    """The provider in use. Raises UserError where ONNX Runtime quietly took another than was asked for."""
+    used = str(session.get_providers()[0])
+    if used != device.provider:
+        raise UserError(f"device {device.name}: ONNX Runtime could not start {device.provider} and would use {used}")
+    return used if device.kind == "cpu" else f"{used} ({device.name})"
+
+
+def _check_graphs(folder: Path, card: ModelCard, encode: ort.InferenceSession, detect: ort.InferenceSession) -> None:
+    """The card must tell the truth about the graphs. Raises UserError naming the first contradiction."""
+    inputs = {node.name: node for node in encode.get_inputs()}
+    if sorted(inputs) != sorted(card.streams):
+        raise UserError(f"{folder / ENCODE}: takes {sorted(inputs)}, but the card's streams are {list(card.streams)}")
+    for name, node in inputs.items():
+        channels = 3 if card.flow is None or name == "rgb" else 3 * card.flow.length
+        expected = [card.image_size, card.image_size, channels]
+        if list(node.shape[1:]) != expected or node.type != "tensor(uint8)":
+            raise UserError(
+                f"{folder / ENCODE}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}"
+            )
+    for path, nodes in ((folder / ENCODE, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
+        found = {node.name: node for node in nodes}
+        for name in ("first", "second"):
+            if name not in found:
+                raise UserError(f"{path}: has no '{name}'; not a graph of this package")
+            if found[name].shape[2] != card.values:
+                raise UserError(
+                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.labels)} "
+                    f"labels ({card.fusion} fusion) make {card.values}"
+                )
+    priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
+    if priors[0] != priors[1]:
+        raise UserError(f"{folder}: {ENCODE} has {priors[0]} priors, {DETECT} has {priors[1]}; export the model again")
+
+
+def _one_line(error: Exception) -> str:
+    """ONNX Runtime's message without its status codes and source positions."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    return " ".join(text.split())[:200]

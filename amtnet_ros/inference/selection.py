@@ -1,0 +1,89 @@
+"""The last step of every engine, on the few survivors: source pixels, classes wanted, order, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from amtnet_ros.contracts import Float32, Frame, Int64, MicroTubes, UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.flow.engine import to_working_size
+from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.inference.engine import Encoded, Selection
+
+
+class Survivors(NamedTuple):
+    """What non-maximum suppression left.
+
+    boxes: (n, 2, 4) corners as shares of the image; labels, scores: (n,); class_scores: (n, C).
+    """
+
+    boxes: Float32
+    labels: Int64
+    scores: Float32
+    class_scores: Float32
+
+
+def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+    """The survivors as the contract wants them.
+
+    Boxes are scaled to source pixels and clipped to the image; a micro-tube of which nothing is left there is dropped.
+    Ordered by falling score, equal ones by label.
+    """
+    boxes, labels, scores, class_scores = survivors
+    width, height = at_t.image_size
+    corner = np.array([width, height, width, height], dtype=np.float32)
+    pixels = np.clip(boxes * corner, 0, corner)
+    wanted = (pixels[..., 2:] > pixels[..., :2]).all(axis=(1, 2))
+    if selection.classes is not None:
+        wanted &= np.isin(labels, selection.classes)
+    order = np.lexsort((labels, -scores))
+    rows = order[wanted[order]][: selection.limit]
+    return MicroTubes(
+        boxes=pixels[rows],
+        labels=labels[rows],
+        scores=scores[rows],
+        class_scores=class_scores[rows],
+        frames=(at_t.index, at_t_plus_delta.index),
+        stamps=(at_t.stamp, at_t_plus_delta.stamp),
+        image_size=at_t.image_size,
+    )
+
+
+def check_pair(at_t: Encoded, at_t_plus_delta: Encoded) -> None:
+    """Raise UserError unless both frames can be of one camera."""
+    if at_t.image_size != at_t_plus_delta.image_size:
+        sizes = " and ".join(f"{width}x{height}" for width, height in (at_t.image_size, at_t_plus_delta.image_size))
+        raise UserError(f"the two frames of a pair differ in size: {sizes}; begin anew when the camera's size changes")
+
+
+def network_inputs(card: ModelCard, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> dict[str, UInt8]:
+    """Stream → (B, S, S, 3 or 3 * length) uint8: the inputs of the encode graph. Raises UserError for unfit arrays."""
+    size = card.image_size
+    inputs: dict[str, UInt8] = {}
+    if "rgb" in card.streams:
+        for frame in frames:
+            _check(frame.image, f"frame {frame.index}", None, 3)
+        inputs["rgb"] = np.stack([to_working_size(frame.image, (size, size)) for frame in frames])
+    if card.flow is not None:
+        stacks = []
+        for frame, stack in zip(frames, flow_stacks, strict=True):
+            if stack is None:
+                raise UserError(
+                    f"frame {frame.index}: the model '{card.name}' has a motion stream and needs a flow stack"
+                )
+            _check(stack, f"frame {frame.index}, flow stack", size, 3 * card.flow.length)
+            stacks.append(stack)
+        inputs["flow"] = np.stack(stacks)
+    return inputs
+
+
+def _check(image: UInt8, what: str, side: int | None, channels: int) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise UserError(f"{what}: is {getattr(image, 'dtype', type(image).__name__)}; must be 8-bit (uint8)")
+    expected = ("H", "W", channels) if side is None else (side, side, channels)
+    fits = image.ndim == 3 and image.shape[2] == channels and 0 not in image.shape
+    if not fits or (side is not None and image.shape[:2] != (side, side)):
+        raise UserError(f"{what}: has shape {image.shape}; must be ({', '.join(map(str, expected))})")

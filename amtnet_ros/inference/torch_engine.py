@@ -1,0 +1,182 @@
+"""The PyTorch engine: the same answers as ONNX Runtime's, from the same model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import ENCODE, ModelCard
+from amtnet_ros.inference.deployed import deploy
+from amtnet_ros.inference.detect_graph import CANDIDATES
+from amtnet_ros.inference.encode_graph import read_weights, weight_names
+from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
+from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.model.boxes import decode_micro_tubes
+
+
+class TorchEngine:
+    """See `Engine`. Made by `make_engine(..., engine="torch")`.
+
+    half: compute in float16 (on a GPU), L2Norm's sums excepted. On a GPU the encoding of one frame is captured once as
+    a CUDA graph and replayed.
+    """
+
+    def __init__(self, folder: Path, card: ModelCard, device: torch.device, half: bool, threads: int = 0) -> None:
+        self.card = card
+        self._device = device
+        self._dtype = torch.float16 if half else torch.float32
+        if threads:
+            torch.set_num_threads(threads)
+        self.provider = f"torch {device}" + (" float16" if half else "")
+        network = load_deployed(folder, card)
+        self._network = network.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._priors = make_networks(card)[0].priors.to(device)
+        statistics = {
+            stream: torch.tensor([values.mean, values.std], device=device)
+            for stream, values in card.normalisation.items()
+        }
+        self._normalisation = statistics
+        self._graph: _CapturedEncoder | None = None
+        self._warm_up()
+
+    def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
+        return self.encode_batch([frame], [flow_stack])[0]
+
+    @torch.inference_mode()
+    def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
+        inputs = network_inputs(self.card, frames, flow_stacks)
+        tensors = [torch.from_numpy(inputs[stream]) for stream in self.card.streams]
+        if self._graph is not None and len(frames) == 1:
+            first, second = self._graph(tensors)
+        else:
+            first, second = self._encode([x.to(self._device, non_blocking=True) for x in tensors])
+        return [Encoded(first[i], second[i], frame.index, frame.stamp, frame.size) for i, frame in enumerate(frames)]
+
+    @torch.inference_mode()
+    def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+        check_pair(at_t, at_t_plus_delta)
+        rows = at_t.first.float() + at_t_plus_delta.second.float()
+        survivors = Survivors(*(x.cpu().numpy() for x in self._select(rows, selection)))
+        return to_micro_tubes(survivors, at_t, at_t_plus_delta, selection)
+
+    def close(self) -> None:
+        self._graph = None
+        del self._network, self._priors
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _encode(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """images: of each stream, (B, S, S, channels) uint8 on the device → both shares."""
+        planes = []
+        for stream, image in zip(self.card.streams, images, strict=True):
+            mean, std = self._normalisation[stream].repeat(1, image.shape[-1] // 3)
+            normalised = ((image.float() - mean) / std).to(self._dtype)
+            planes.append(normalised.permute(0, 3, 1, 2))  # channels_last as it lies
+        first, second = self._network(*planes)
+        return first, second
+
+    def _select(self, rows: Tensor, selection: Selection) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Values (M, …) of all priors → the survivors, as the detect graph finds them."""
+        n_logits = len(self.card.labels) + 1
+        scores = rows[:, :n_logits].softmax(-1)
+        if self.card.fusion == "late":
+            scores = (scores + rows[:, n_logits + 8 :].softmax(-1)) / 2
+        scores = scores[:, 1:]
+        best = scores.max(dim=-1).values.topk(min(CANDIDATES, len(scores))).indices
+        scores, boxes = scores[best], decode_micro_tubes(rows[best, n_logits : n_logits + 8], self._priors[best])
+        which, label = (scores > selection.score_threshold).nonzero(as_tuple=True)
+        score = scores[which, label]
+        kept = batched_nms(boxes[which, 0], score, label, selection.nms_iou)  # by falling score
+        kept = kept[_rank_within(label[kept], n_logits - 1) < selection.max_per_class]
+        which, label, score = which[kept], label[kept], score[kept]
+        return boxes[which], label, score, scores[which]
+
+    def _warm_up(self) -> None:
+        size, flow = self.card.image_size, self.card.flow
+        blank = Frame(0, 0, np.zeros((size, size, 3), dtype=np.uint8))
+        stack = None if flow is None else np.full((size, size, 3 * flow.length), 128, dtype=np.uint8)
+        for _ in range(2):
+            encoded = self.encode(blank, stack)
+            self.detect(encoded, encoded, Selection())
+        if self._device.type == "cuda":
+            inputs = network_inputs(self.card, [blank], [stack])
+            self._graph = _CapturedEncoder(self, [torch.from_numpy(inputs[stream]) for stream in self.card.streams])
+
+
+class _CapturedEncoder:
+    """The encoding of one frame as a CUDA graph: one launch instead of some hundred."""
+
+    def __init__(self, engine: TorchEngine, example: Sequence[Tensor]) -> None:
+        self._inputs = [x.to(engine._device) for x in example]
+        beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.inference_mode(), torch.cuda.stream(beside):
+            for _ in range(3):
+                engine._encode(self._inputs)
+        torch.cuda.current_stream().wait_stream(beside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.graph(self._graph):
+            self._outputs = engine._encode(self._inputs)
+
+    def __call__(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """images: on the host → both shares, the caller's own."""
+        for mine, given in zip(self._inputs, images, strict=True):
+            mine.copy_(given, non_blocking=True)
+        self._graph.replay()
+        first, second = (x.clone() for x in self._outputs)
+        return first, second
+
+
+def make_networks(card: ModelCard) -> list[AMTnet]:
+    """Networks of the card's shape, untrained: one, or two for late fusion."""
+    parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
+    fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
+    return [
+        AMTnet(NetworkOptions(len(card.labels), card.trunk, part, fusion, card.image_size)).eval() for part in parts
+    ]
+
+
+def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:
+    """The module of a model folder, with the weights of its encode graph. Raises UserError where they do not fit."""
+    if card.precision == "int8":
+        raise UserError(f"{folder}: the torch engine does not run int8 models; use the fp32 one, or engine onnxruntime")
+    module = deploy(make_networks(card))
+    weights = read_weights(onnx.load(folder / ENCODE), weight_names(module))
+    try:
+        module.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder}: the graph's weights are not those of {card.trunk} ({reason})") from error
+    return module
+
+
+def choose_torch_device(text: str, require_gpu: bool = False) -> torch.device:
+    """`auto`, `cpu` or `cuda:N` → a device torch can use. Raises UserError where it cannot, or a GPU is required."""
+    if text.startswith("tensorrt"):
+        raise UserError(f"device '{text}' needs the engine onnxruntime, not torch")
+    if text == "auto":
+        text = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(text)
+    except RuntimeError as error:
+        raise UserError(f"device '{text}' is not known; use auto, cpu or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {text}: torch sees {torch.cuda.device_count()} CUDA devices here")
+    if require_gpu and device.type != "cuda":
+        raise UserError("require_gpu is set, but the model would run on the CPU")
+    return device
+
+
+def _rank_within(labels: Tensor, n_classes: int) -> Tensor:
+    """(n,) labels in order of falling score → each one's place within its class, from 0."""
+    counts = torch.nn.functional.one_hot(labels, n_classes).cumsum(0)
+    return counts.gather(1, labels[:, None])[:, 0] - 1

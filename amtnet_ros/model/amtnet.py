@@ -1,0 +1,117 @@
+"""Two-Stream AMTnet: trunks, fusion and heads put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.model import efficientnet_lite, vgg16  # noqa: F401  (they register their trunks)
+from amtnet_ros.model.boxes import decode_micro_tubes
+from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fused_channels
+from amtnet_ros.model.heads import MicroTubeHeads
+from amtnet_ros.model.priors import make_priors
+from amtnet_ros.model.trunk import TRUNKS, Trunk
+
+STREAMS = ("rgb", "flow")
+STACK_LENGTH = 5
+IN_CHANNELS = {"rgb": 3, "flow": 3 * STACK_LENGTH}
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What makes one network differ from another.
+
+    streams: 'rgb', 'flow', or both in this order.
+    fusion: 'sum', 'mean' or 'concat'; ignored with one stream.
+    """
+
+    n_classes: int
+    trunk: str = "efficientnet_lite0"
+    streams: tuple[str, ...] = STREAMS
+    fusion: str = "sum"
+    image_size: int = 300
+
+    def __post_init__(self) -> None:
+        if self.trunk not in TRUNKS:
+            raise UserError(f"unknown trunk '{self.trunk}'; there are: {', '.join(sorted(TRUNKS))}")
+        if self.streams not in (("rgb",), ("flow",), STREAMS):
+            raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
+        if self.fusion not in FUSIONS:
+            raise UserError(f"unknown fusion '{self.fusion}'; there are: {', '.join(FUSIONS)}")
+
+
+class AMTnet(nn.Module):
+    """The network over pairs of frames, in the split form: `encode` a frame once, combine any two by `pair`."""
+
+    priors: Tensor
+
+    def __init__(self, options: NetworkOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.trunks = nn.ModuleDict({stream: TRUNKS[options.trunk](IN_CHANNELS[stream]) for stream in options.streams})
+        trunk = self.trunk(options.streams[0])
+        channels = trunk.channels
+        if len(options.streams) == 2:
+            channels = fused_channels(options.fusion, channels)
+        self.heads = MicroTubeHeads(channels, options.n_classes)
+        self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
+        for stream in options.streams:
+            images = IN_CHANNELS[stream] // 3
+            self.register_buffer(f"{stream}_mean", torch.tensor(trunk.mean * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_std", torch.tensor(trunk.std * images).view(-1, 1, 1), persistent=False)
+        priors = make_priors(options.image_size, trunk.cells(options.image_size))
+        self.register_buffer("priors", torch.from_numpy(priors), persistent=False)
+
+    def trunk(self, stream: str) -> Trunk:
+        """The trunk of a stream."""
+        trunk = self.trunks[stream]
+        assert isinstance(trunk, Trunk)
+        return trunk
+
+    def features(self, rgb: Tensor | None, flow: Tensor | None) -> list[Tensor]:
+        """Six fused maps of a batch of frames.
+
+        rgb: (B, 3, S, S) and flow: (B, 15, S, S), values 0..255 (any float dtype); None for a stream the network lacks.
+        A two-stream network that is given one stream puts its maps in the other's place too.
+        """
+        maps = {}
+        for stream, images in (("rgb", rgb), ("flow", flow)):
+            if images is not None:
+                mean, std = self.get_buffer(f"{stream}_mean"), self.get_buffer(f"{stream}_std")
+                maps[stream] = self.trunk(stream)((images - mean) / std)
+        if len(self.options.streams) == 1:
+            fused = maps[self.options.streams[0]]
+        else:
+            fused = fuse_maps(self.options.fusion, maps.get("rgb") or maps["flow"], maps.get("flow") or maps["rgb"])
+        return [self.dropout(x) for x in fused]
+
+    def encode(self, rgb: Tensor | None, flow: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A frame's shares as first and as second of a pair, each (B, M, n_classes + 1 + 8); inputs as `features`."""
+        first, second = self.heads(self.features(rgb, flow))
+        return first, second
+
+    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares of the two frames → logits (B, M, n_classes + 1), index 0 the background, and offsets (B, M, 8)."""
+        rows = first + second
+        return rows[..., : self.heads.n_logits], rows[..., self.heads.n_logits :]
+
+    def forward(self, rgb: Tensor | None, flow: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits and offsets of a batch of pairs, for training.
+
+        rgb: (B, n, 3, S, S) and flow: (B, n, 15, S, S), the n = 2 frames of each pair; n = 1 pairs a frame with itself.
+        """
+        given = rgb if rgb is not None else flow
+        assert given is not None
+        batch, n = given.shape[:2]
+        # All frames pass the trunks as one batch: those at t first, then those at t + delta.
+        by_frame = [None if x is None else x.transpose(0, 1).flatten(0, 1) for x in (rgb, flow)]
+        maps = self.features(by_frame[0], by_frame[1])
+        first = self.heads.share([x[:batch] for x in maps], "first")
+        return self.pair(first, self.heads.share([x[(n - 1) * batch :] for x in maps], "second"))
+
+    def decode(self, logits: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores without the background (B, M, n_classes); micro-tubes (B, M, 2, 4), corners, shares of the input."""
+        return logits.softmax(-1)[..., 1:], decode_micro_tubes(offsets, self.priors)

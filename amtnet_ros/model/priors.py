@@ -1,0 +1,50 @@
+"""Priors: the default boxes against which micro-tubes are predicted (SSD; Two-Stream AMTnet §3.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from amtnet_ros.contracts import Float32
+
+# Sizes are pixels of a 300x300 input and scale with it; one entry a feature map, finest first.
+MIN_SIZES = (30, 60, 111, 162, 213, 264)
+MAX_SIZES = (60, 111, 162, 213, 264, 315)
+ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
+PRIORS_PER_CELL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)
+STRIDES = (8, 16, 32, 64)
+REFERENCE_SIZE = 300
+
+
+def prior_steps(image_size: int, cells: Sequence[int]) -> tuple[float, ...]:
+    """Distance in input pixels between neighbouring priors of each feature map.
+
+    The first four maps have the strides of SSD; the coarsest two spread their cells evenly (100 and 300 at 300x300).
+    """
+    return tuple(float(s) for s in STRIDES) + tuple(image_size / n for n in cells[len(STRIDES) :])
+
+
+def make_priors(image_size: int, cells: Sequence[int]) -> Float32:
+    """All priors of a square input.
+
+    image_size: side of the input in pixels.
+    cells: cells a side of the six feature maps, finest first: (38, 19, 10, 5, 3, 1) at 300x300.
+    Returns (M, 4) float32: centre x, centre y, width, height as shares of the input, clipped to 0..1; ordered by map,
+    row, column, then within a cell: min size, sqrt(min * max), and for each aspect ratio the wide and the tall box.
+    """
+    boxes = []
+    for k, (n, step) in enumerate(zip(cells, prior_steps(image_size, cells), strict=True)):
+        smallest, largest = MIN_SIZES[k] / REFERENCE_SIZE, MAX_SIZES[k] / REFERENCE_SIZE
+        between = math.sqrt(smallest * largest)
+        shapes = [(smallest, smallest), (between, between)]
+        for ratio in ASPECT_RATIOS[k]:
+            root = math.sqrt(ratio)
+            shapes += [(smallest * root, smallest / root), (smallest / root, smallest * root)]
+        centres = (np.arange(n) + 0.5) * step / image_size
+        rows, columns, which = np.meshgrid(centres, centres, np.arange(len(shapes)), indexing="ij")
+        sizes = np.array(shapes)[which]
+        boxes.append(np.concatenate([np.stack([columns, rows], -1), sizes], axis=-1).reshape(-1, 4))
+    priors: Float32 = np.clip(np.concatenate(boxes), 0.0, 1.0).astype(np.float32)
+    return priors

@@ -1,0 +1,202 @@
+"""For behaviours: whole tubes out of the increments on `action_tubes`, and a callback when an action begins or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from rclpy.node import Node
+
+from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.ros.messages import update_from
+from amtnet_ros.ros.qos import RESULTS
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where the actor was at one moment: stamp in ns; box (4,) float32, x1, y1, x2, y2 in source pixels."""
+
+    stamp: int
+    box: Float32
+    score: float
+    interpolated: bool
+
+
+@dataclass
+class Action:
+    """One action of one actor, whole: a tube as far as it is known.
+
+    session, id: who; unique together. name: the class; score in 0..1; class_scores by label.
+    state: a TubeState. start, last: ns, of the first and the newest box that was seen; frame_id: of the camera.
+    image_size: (width, height) in pixels of the images that the boxes lie in.
+    boxes: all since the client listens, ascending. complete: whether that is all of them: a tube that was under way
+    when the client joined has lost its beginning.
+    """
+
+    session: UUID
+    id: int
+    name: str
+    score: float
+    class_scores: Float32
+    state: TubeState
+    start: int
+    last: int
+    frame_id: str
+    image_size: tuple[int, int]
+    boxes: list[Box] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been seen."""
+        return (self.last - self.start) / 1e9
+
+    @property
+    def box(self) -> Float32 | None:
+        """Its newest box, x1, y1, x2, y2 in source pixels; None while none is known."""
+        return self.boxes[-1].box if self.boxes else None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which actions a client hears of.
+
+    names: the classes; None for all. score: at least this. seconds: seen for at least so long.
+    Tubes that the detector has not confirmed yet (TENTATIVE) are never among them.
+    """
+
+    names: Collection[str] | None = None
+    score: float = 0.0
+    seconds: float = 0.0
+
+    def passes(self, action: Action) -> bool:
+        """Whether the action, as it is now, is one of them."""
+        named = self.names is None or action.name in self.names
+        return named and action.score >= self.score and action.seconds >= self.seconds
+
+
+class ActionAssembler:
+    """Puts increments together. Memory holds the tubes that live, each with its newest `history` boxes."""
+
+    def __init__(self, history: int = 1000) -> None:
+        self._history = history
+        self._session: UUID | None = None
+        self.actions: dict[int, Action] = {}
+
+    def add(
+        self, update: TubeUpdate, session: UUID, names: Mapping[int, str], frame_id: str
+    ) -> tuple[list[Action], list[Action]]:
+        """Take in one step: the actions as they are now, and those that are over.
+
+        An action is over when it ENDED, and also when a new session begins or it is missing from a step: then the
+        message that said so was lost.
+        """
+        over: list[Action] = []
+        if session != self._session:
+            over += self.actions.values()
+            self.actions, self._session = {}, session
+        reported = {tube.id for tube in update.tubes}
+        over += [self.actions.pop(number) for number in list(self.actions) if number not in reported]
+        for tube in update.tubes:
+            action = self.actions[tube.id] = self._grown(tube, update, session, names, frame_id)
+            if tube.state == TubeState.ENDED:
+                over.append(self.actions.pop(action.id))
+        for action in over:
+            action.state = TubeState.ENDED
+        return list(self.actions.values()), over
+
+    def _grown(self, tube: Tube, update: TubeUpdate, session: UUID, names: Mapping[int, str], frame_id: str) -> Action:
+        known = self.actions.get(tube.id)
+        boxes = known.boxes if known else []
+        for box in _boxes_of(tube):
+            while boxes and boxes[-1].stamp >= box.stamp:  # a box sent again replaces the one sent before
+                boxes.pop()
+            boxes.append(box)
+        del boxes[: max(0, len(boxes) - self._history)]
+        complete = known.complete if known else bool(boxes) and boxes[0].stamp <= tube.start_stamp
+        return Action(
+            session=session,
+            id=tube.id,
+            name=names[tube.label],
+            score=tube.score,
+            class_scores=tube.class_scores,
+            state=tube.state,
+            start=tube.start_stamp,
+            last=tube.last_stamp,
+            frame_id=frame_id,
+            image_size=update.image_size,
+            boxes=boxes,
+            complete=complete,
+        )
+
+
+def _boxes_of(tube: Tube) -> list[Box]:
+    return [
+        Box(int(stamp), box, float(score), bool(interpolated))
+        for stamp, box, score, interpolated in zip(tube.stamps, tube.boxes, tube.scores, tube.interpolated, strict=True)
+    ]
+
+
+def _nothing(action: Action) -> None:
+    """For callbacks that nobody asked for."""
+
+
+class ActionClient:
+    """Listens to a detector on behalf of a node.
+
+    on_start: called once with each action that passes the filter, as soon as it does.
+    on_update: called with each of those in every step in which it lives and still passes.
+    on_end: called once with each that was started, when it is over, or no longer passes (its class changed, its score
+    fell); an action that passes again later starts again.
+    topic: of the tubes, relative to the node's namespace.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        on_start: Callable[[Action], None] = _nothing,
+        on_end: Callable[[Action], None] = _nothing,
+        on_update: Callable[[Action], None] = _nothing,
+        wanted: Filter | None = None,
+        topic: str = "action_tubes",
+    ) -> None:
+        self._node = node
+        self._on_start, self._on_end, self._on_update = on_start, on_end, on_update
+        self._wanted = wanted or Filter()
+        self._assembler = ActionAssembler()
+        self._started: dict[tuple[UUID, int], Action] = {}
+        self._subscription = node.create_subscription(ActionTubeArray, topic, self._on_tubes, RESULTS)
+
+    @property
+    def actions(self) -> list[Action]:
+        """Those that live and pass the filter, by id."""
+        return list(self._started.values())
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_tubes(self, message: ActionTubeArray) -> None:
+        update, session = update_from(message)
+        names = {tube.class_id: tube.class_name for tube in message.tubes}
+        live, over = self._assembler.add(update, session, names, message.header.frame_id)
+        for action in over:
+            if self._started.pop((action.session, action.id), None):
+                self._on_end(action)
+        for action in live:
+            self._follow(action)
+
+    def _follow(self, action: Action) -> None:
+        """Start, update or end one that lives, as the filter says."""
+        key = (action.session, action.id)
+        confirmed = action.state != TubeState.TENTATIVE
+        if confirmed and self._wanted.passes(action):
+            new = key not in self._started
+            self._started[key] = action
+            if new:
+                self._on_start(action)
+            self._on_update(action)
+        elif self._started.pop(key, None):
+            self._on_end(action)

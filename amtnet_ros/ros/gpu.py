@@ -1,0 +1,40 @@
+"""GPU memory in use, as the NVIDIA driver tells it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+
+
+class _Memory(ctypes.Structure):
+    """nvmlMemory_t: bytes."""
+
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+@functools.cache
+def _nvml() -> ctypes.CDLL | None:
+    """NVIDIA's management library, which comes with the driver; None where there is none."""
+    try:
+        library = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return None
+    return library if library.nvmlInit_v2() == 0 else None
+
+
+def gpu_memory(provider: str) -> tuple[int, int] | None:
+    """(used, total) bytes of the GPU in use; used is by all processes.
+
+    provider: what the network runs on, such as "CUDAExecutionProvider (cuda:1)". None for one on the CPU, or where the
+    driver does not say.
+    """
+    if not re.search(r"cuda|tensorrt", provider, re.IGNORECASE) or (nvml := _nvml()) is None:
+        return None
+    number = re.search(r":(\d+)", provider)
+    handle, memory = ctypes.c_void_p(), _Memory()
+    if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(number[1]) if number else 0), ctypes.byref(handle)):
+        return None
+    if nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)):
+        return None
+    return memory.used, memory.total

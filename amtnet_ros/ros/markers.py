@@ -1,0 +1,93 @@
+"""Action tubes as RViz markers: boxes on the image plane, one metre before the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.drawing import colour_of
+from amtnet_ros.places import Place
+from amtnet_ros.ros.depth import pose_of, size_of
+from amtnet_ros.ros.messages import newest_box
+
+_FIELD_OF_VIEW = 1.05  # radians, horizontal; assumed while no CameraInfo says better
+_LINE = 0.006  # metres
+_LETTERS = 0.05  # metres
+_LIFETIME = Duration(sec=1)  # should the detector die, its boxes go
+
+
+class Plane:
+    """The image plane one metre before the camera, in its optical frame (x right, y down, z forward)."""
+
+    def __init__(self, width: int, height: int, info: CameraInfo | None) -> None:
+        if info is not None and info.k[0] > 0 and info.width and info.height:
+            # A driver that scales its image says so by sizes that differ.
+            zoom_x, zoom_y = width / info.width, height / info.height
+            self._focal = (info.k[0] * zoom_x, info.k[4] * zoom_y)
+            self._centre = (info.k[2] * zoom_x, info.k[5] * zoom_y)
+        else:
+            focal = width / _FIELD_OF_VIEW
+            self._focal, self._centre = (focal, focal), (width / 2, height / 2)
+
+    def point(self, x: float, y: float) -> Point:
+        """Where the pixel position lies, in metres."""
+        return Point(x=(x - self._centre[0]) / self._focal[0], y=(y - self._centre[1]) / self._focal[1], z=1.0)
+
+
+class MarkerPainter:
+    """Markers of the newest boxes. Each message deletes those of the message before."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+
+    def draw(self, update: TubeUpdate, header: Header, info: CameraInfo | None) -> MarkerArray:
+        """All markers of this step; the first deletes those of the step before."""
+        plane = Plane(*update.image_size, info)
+        markers = [Marker(header=header, action=Marker.DELETEALL)]
+        for tube in update.tubes:
+            box = newest_box(tube, update.stamp)
+            if tube.state != TubeState.ENDED and box is not None:
+                markers += [_outline(tube, box, plane, header), self._caption(tube, box, plane, header)]
+        return MarkerArray(markers=markers)
+
+    def _caption(self, tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
+        marker = _marker(tube, header, "action_captions", Marker.TEXT_VIEW_FACING)
+        marker.pose.position = plane.point(float(box[0] + box[2]) / 2, float(box[1]))
+        marker.scale.z = _LETTERS
+        marker.text = f"#{tube.id} {self._labels[tube.label]} {tube.score:.2f}"
+        return marker
+
+
+def cubes(tubes: Sequence[Tube], places: Mapping[int, Place], header: Header) -> list[Marker]:
+    """The tubes' places in space, as see-through boxes."""
+    markers = []
+    for tube in tubes:
+        if tube.id in places:
+            marker = _marker(tube, header, "action_places", Marker.CUBE)
+            marker.pose, marker.scale = pose_of(places[tube.id]), size_of(places[tube.id])
+            marker.color.a = 0.4
+            markers.append(marker)
+    return markers
+
+
+def _outline(tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
+    x1, y1, x2, y2 = box.tolist()
+    marker = _marker(tube, header, "action_boxes", Marker.LINE_STRIP)
+    marker.scale.x = _LINE if tube.state == TubeState.ACTIVE else _LINE / 2
+    marker.points = [plane.point(x, y) for x, y in ((x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1))]
+    return marker
+
+
+def _marker(tube: Tube, header: Header, namespace: str, kind: int) -> Marker:
+    red, green, blue = (channel / 255 for channel in colour_of(tube.id))
+    marker = Marker(header=header, ns=namespace, id=tube.id & 0x7FFFFFFF, type=kind, action=Marker.ADD)
+    marker.pose.orientation.w = 1.0
+    marker.lifetime = _LIFETIME
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=1.0)
+    return marker

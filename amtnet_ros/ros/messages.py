@@ -1,0 +1,133 @@
+"""Tube updates to messages, and back."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+from unique_identifier_msgs import msg as unique_identifier
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
+
+from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.msg import ActionBox, ActionTube, ActionTubeArray
+
+
+def nanoseconds(time: Time) -> int:
+    """The message's time in nanoseconds."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
+
+
+def time_message(stamp: int) -> Time:
+    """Nanoseconds as a message."""
+    seconds, rest = divmod(stamp, 1_000_000_000)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def tube_array(update: TubeUpdate, header: Header, session: UUID, labels: Sequence[str]) -> ActionTubeArray:
+    """One step's tubes. header: of the source image, taken over untouched; labels: the classes' names, by label."""
+    return ActionTubeArray(
+        header=header,
+        image_width=update.image_size[0],
+        image_height=update.image_size[1],
+        session=unique_identifier.UUID(uuid=np.frombuffer(session.bytes, dtype=np.uint8)),
+        delta=update.delta,
+        tubes=[_tube_message(tube, labels) for tube in update.tubes],
+    )
+
+
+def _tube_message(tube: Tube, labels: Sequence[str]) -> ActionTube:
+    return ActionTube(
+        id=tube.id,
+        state=int(tube.state),
+        class_id=tube.label,
+        class_name=labels[tube.label],
+        score=float(tube.score),
+        class_scores=array.array("f", tube.class_scores.astype(np.float32).tobytes()),
+        start=time_message(tube.start_stamp),
+        last_update=time_message(tube.last_stamp),
+        boxes=[
+            _box_message(*values)
+            for values in zip(
+                tube.stamps.tolist(), tube.boxes.tolist(), tube.scores.tolist(), tube.interpolated.tolist(), strict=True
+            )
+        ],
+    )
+
+
+def _box_message(stamp: int, box: list[float], score: float, interpolated: bool) -> ActionBox:
+    x1, y1, x2, y2 = box
+    return ActionBox(stamp=time_message(stamp), x1=x1, y1=y1, x2=x2, y2=y2, score=score, interpolated=interpolated)
+
+
+def update_from(message: ActionTubeArray) -> tuple[TubeUpdate, UUID]:
+    """The update a message was made of, and its session. Frame indices are not on the wire: they are -1."""
+    update = TubeUpdate(
+        frame=-1,
+        stamp=nanoseconds(message.header.stamp),
+        image_size=(message.image_width, message.image_height),
+        delta=message.delta,
+        tubes=tuple(_tube_from(tube) for tube in message.tubes),
+    )
+    return update, UUID(bytes=bytes(np.asarray(message.session.uuid, dtype=np.uint8)))
+
+
+def _tube_from(message: ActionTube) -> Tube:
+    boxes = message.boxes
+    return Tube(
+        id=message.id,
+        state=TubeState(message.state),
+        label=message.class_id,
+        score=message.score,
+        class_scores=np.asarray(message.class_scores, dtype=np.float32),
+        start_stamp=nanoseconds(message.start),
+        last_stamp=nanoseconds(message.last_update),
+        frames=np.full(len(boxes), -1, dtype=np.int64),
+        stamps=np.array([nanoseconds(box.stamp) for box in boxes], dtype=np.int64),
+        boxes=np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes], dtype=np.float32).reshape(-1, 4),
+        scores=np.array([box.score for box in boxes], dtype=np.float32),
+        interpolated=np.array([box.interpolated for box in boxes], dtype=np.bool_),
+    )
+
+
+def newest_box(tube: Tube, stamp: int) -> Float32 | None:
+    """(4,) float32: the tube's box in the frame of that stamp (ns), or None where it has none."""
+    (hits,) = np.nonzero(tube.stamps == stamp)
+    return tube.boxes[hits[-1]] if len(hits) else None
+
+
+def detections(update: TubeUpdate, header: Header, labels: Sequence[str]) -> Detection2DArray:
+    """The boxes in the newest frame as plain detections; id is the tube's, class_id the action's name."""
+    found = [
+        _detection(tube, box, header, labels)
+        for tube in update.tubes
+        if tube.state != TubeState.ENDED and (box := newest_box(tube, update.stamp)) is not None
+    ]
+    return Detection2DArray(header=header, detections=found)
+
+
+def _detection(tube: Tube, box: Float32, header: Header, labels: Sequence[str]) -> Detection2D:
+    x1, y1, x2, y2 = box.tolist()
+    bounds = BoundingBox2D(size_x=x2 - x1, size_y=y2 - y1)
+    bounds.center.position.x, bounds.center.position.y = (x1 + x2) / 2, (y1 + y2) / 2
+    hypothesis = ObjectHypothesis(class_id=labels[tube.label], score=float(tube.score))
+    return Detection2D(
+        header=header, id=str(tube.id), bbox=bounds, results=[ObjectHypothesisWithPose(hypothesis=hypothesis)]
+    )
+
+
+def label_info(labels: Sequence[str], threshold: float, header: Header) -> LabelInfo:
+    """The classes by number and name, and the score threshold that detections have passed."""
+    classes = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(labels)]
+    return LabelInfo(header=header, class_map=classes, threshold=threshold)

@@ -1,0 +1,166 @@
+"""Watches over the detector: once a second its diagnostics, and a warning in the log where images stay away."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, JumpThreshold
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.subscription import Subscription
+
+from amtnet_ros.contracts import TubeState
+from amtnet_ros.errors import UserError
+from amtnet_ros.pipeline import Pipeline
+from amtnet_ros.ros.gpu import gpu_memory
+from amtnet_ros.ros.health import ERROR, OK, WARN, Health, status
+from amtnet_ros.ros.parameters import Parameters
+from amtnet_ros.ros.qos import RESULTS
+from amtnet_ros.ros.watch import Input, complaint
+from amtnet_ros.ros.worker import Step, Worker
+
+_REPEAT = 10.0  # seconds between two warnings of the same kind
+
+
+class Monitor:
+    """The node tells it what happens; it tells the world, on /diagnostics and in the log.
+
+    situation: what the node is doing, in a word or two. failure: why it could not be configured, or "".
+    worker, subscription: those in use, or None.
+    """
+
+    def __init__(self, node: Node, parameters: Parameters) -> None:
+        self._node, self._parameters = node, parameters
+        self._log = node.get_logger()
+        self._health = Health()
+        self.situation = "not configured"
+        self.failure = ""
+        self.worker: Worker | None = None
+        self.subscription: Subscription[Any] | None = None
+        self._last_image_at = 0.0
+        self._incompatible = ""
+        self._warned: tuple[str, float] = ("", 0.0)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
+        self._timer = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._jumps = node.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True),
+            post_callback=self._on_clock_jump,
+        )
+
+    # What the node tells
+
+    def begin(self, worker: Worker) -> None:
+        """The node is configured, and its counters start at nothing."""
+        self._health = Health()
+        self.worker, self.failure = worker, ""
+
+    def look(self, subscription: Subscription[Any]) -> None:
+        """Images are expected from now on."""
+        self.subscription = subscription
+        self._last_image_at = time.monotonic()
+        self._incompatible = ""
+
+    def on_image(self, age: float) -> None:
+        """An image arrived; age: seconds since its stamp."""
+        self._last_image_at = time.monotonic()
+        self._health.received += 1
+        self._health.images_in.tick()
+        self._health.image_age = age
+
+    def on_step(self, step: Step, delay: float) -> None:
+        """A step was published; delay: seconds since the stamp of its image."""
+        health = self._health
+        health.steps_out.tick()
+        health.tubes_alive = sum(tube.state != TubeState.ENDED for tube in step.update.tubes)
+        health.delay = delay
+        health.latency = step.latency or health.latency
+
+    def on_refused(self, error: UserError) -> None:
+        """An image could not be used."""
+        self._health.refuse(str(error))
+        self._log.error(f"Image refused: {error}", throttle_duration_sec=_REPEAT)
+
+    def on_defect(self, error: Exception) -> None:
+        """Something went wrong that never should."""
+        self._health.defects += 1
+        trace = "".join(traceback.format_exception(error))
+        self._log.error(f"Internal error, tubes start anew: {trace}", throttle_duration_sec=_REPEAT)
+
+    def on_incompatible_qos(self, event: Any) -> None:
+        """A publisher and our subscription do not fit."""
+        self._incompatible = qos_policy_name_from_kind(event.last_policy_kind)
+
+    def _on_clock_jump(self, jump: Any) -> None:
+        self._health.clock_jumps += 1
+
+    # What it tells
+
+    def _report(self) -> None:
+        level, message = self._judgement(self._trouble_with_input())
+        values = self._health.values()
+        if self.worker is not None:
+            values |= {"images dropped": str(self.worker.dropped), **self._values_of(self.worker.pipeline)}
+        report = DiagnosticArray(status=[status(f"{self._node.get_name()}: action tubes", "", level, message, values)])
+        report.header.stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(report)
+
+    def _values_of(self, pipeline: Pipeline) -> dict[str, str]:
+        values = {f"frames {name}".replace("_", " "): str(count) for name, count in pipeline.counters.items()}
+        if memory := gpu_memory(pipeline.provider):
+            values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
+        return values | {"model": pipeline.card.name, "provider": pipeline.provider, "session": str(pipeline.session)}
+
+    def _judgement(self, trouble: str) -> tuple[bytes, str]:
+        """Level and message of the diagnostics."""
+        if self.failure:
+            return ERROR, self.failure
+        device = self._parameters.settings["device"]
+        if self.worker is not None and device not in ("auto", "cpu") and on_cpu(self.worker.pipeline):
+            return ERROR, f"runs on the CPU although device is {device}"
+        if time.monotonic() - self._health.last_refusal_at < _REPEAT:
+            return ERROR, self._health.last_refusal
+        return (WARN, trouble) if trouble else (OK, self.situation)
+
+    def _trouble_with_input(self) -> str:
+        """Why images stay away, or ""; a new reason is logged at once, a standing one now and then."""
+        if self.subscription is None:
+            return ""
+        settings = self._parameters.settings
+        reason = complaint(self._input(self.subscription), settings["image_timeout"], settings["max_image_age"])
+        kind, now = re.sub(r"[0-9.]+ s", "", reason), time.monotonic()
+        if reason and (kind != self._warned[0] or now - self._warned[1] > _REPEAT):
+            self._log.warning(reason)
+            self._warned = (kind, now)
+        return reason
+
+    def _input(self, subscription: Subscription[Any]) -> Input:
+        topic, kind = subscription.topic_name, f"sensor_msgs/msg/{subscription.msg_type.__name__}"
+        silence = time.monotonic() - self._last_image_at
+        if silence < 1.0:
+            return Input(topic, silence, self._health.image_age, publishers=1)
+        types = dict(self._node.get_topic_names_and_types())
+        others = [name for name in types.get(topic, []) if name != kind]
+        return Input(
+            topic,
+            silence,
+            self._health.image_age,
+            publishers=self._node.count_publishers(topic),
+            incompatible=self._incompatible,
+            other_type=others[0] if others else "",
+            elsewhere=sorted(name for name, kinds in types.items() if kind in kinds and self._is_camera(name, topic)),
+        )
+
+    def _is_camera(self, name: str, own: str) -> bool:
+        ours = name.startswith(self._node.get_fully_qualified_name() + "/")
+        return name != own and not ours and self._node.count_publishers(name) > 0
+
+
+def on_cpu(pipeline: Pipeline) -> bool:
+    """Whether the network runs on the CPU."""
+    return "cpu" in pipeline.provider.lower()

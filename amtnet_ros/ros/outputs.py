@@ -1,0 +1,98 @@
+"""The detector's topics out: each step to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
+
+from amtnet_ros.drawing import Style, TubePainter
+from amtnet_ros.msg import ActionTubeArray, Latency
+from amtnet_ros.ros.conversions import image_from_rgb
+from amtnet_ros.ros.depth import DepthInput, detections_3d
+from amtnet_ros.ros.markers import MarkerPainter, cubes
+from amtnet_ros.ros.messages import detections, label_info, tube_array
+from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS
+from amtnet_ros.ros.worker import Step
+
+_FAREWELL = Duration(seconds=0.5)
+
+
+class Outputs:
+    """Publishers of one configured detector. Pictures and markers are made only while somebody subscribes."""
+
+    def __init__(self, node: LifecycleNode, labels: Sequence[str], style: Style) -> None:
+        self._node = node
+        self._labels = labels
+        self._painter = TubePainter(labels, style)
+        self._markers = MarkerPainter(labels)
+        self._publishers: list[LifecyclePublisher[Any]] = []
+        self._tubes = self._publisher(ActionTubeArray, "action_tubes", RESULTS)
+        self._detections = self._publisher(Detection2DArray, "action_detections", RESULTS)
+        self._label_info = self._publisher(LabelInfo, "action_labels", LATCHED)
+        self._debug_image = self._publisher(Image, "~/debug_image", PICTURES)
+        self._latency = self._publisher(Latency, "~/latency", PICTURES)
+        self._marker_array = self._publisher(MarkerArray, "~/markers", PICTURES)
+        self._places = self._publisher(Detection3DArray, "action_detections_3d", RESULTS)
+        self.camera_info: CameraInfo | None = None
+        self.depth: DepthInput | None = None
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> LifecyclePublisher[Any]:
+        options = QoSOverridingOptions.with_default_policies()
+        publisher: LifecyclePublisher[Any] = self._node.create_lifecycle_publisher(
+            kind, topic, qos, qos_overriding_options=options
+        )
+        self._publishers.append(publisher)
+        return publisher
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether somebody looks at the debug image."""
+        return self._debug_image.get_subscription_count() > 0
+
+    def set_style(self, style: Style) -> None:
+        """How the debug image is drawn from now on."""
+        self._painter.style = style
+
+    def publish_labels(self, threshold: float) -> None:
+        """Latched: what the classes are called."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(label_info(self._labels, threshold, header))
+
+    def publish(self, step: Step) -> None:
+        """Everything somebody wants to know of this step; the tubes always."""
+        self._tubes.publish(tube_array(step.update, step.header, step.session, self._labels))
+        self._painter.update(step.update)
+        if self._detections.get_subscription_count() > 0:
+            self._detections.publish(detections(step.update, step.header, self._labels))
+        header, places = self.depth.places(step, self.camera_info) if self.depth is not None else (None, {})
+        if header is not None:
+            self._places.publish(detections_3d(step.update.tubes, places, header, self._labels))
+        if self._marker_array.get_subscription_count() > 0:
+            markers = self._markers.draw(step.update, step.header, self.camera_info)
+            if header is not None:
+                markers.markers += cubes(step.update.tubes, places, header)
+            self._marker_array.publish(markers)
+        if step.image is not None and self.wants_images:
+            picture = self._painter.draw(step.image, step.update.stamp)
+            self._debug_image.publish(image_from_rgb(picture, step.header))
+
+    def publish_latency(self, step: Step, total: float) -> None:
+        """How long the step took; total: seconds from the image's stamp to the tubes."""
+        if step.latency and self._latency.get_subscription_count() > 0:
+            self._latency.publish(Latency(header=step.header, total=total, **step.latency))
+
+    def destroy(self) -> None:
+        """Take the topics back, once the last tubes have arrived."""
+        self._tubes.wait_for_all_acked(_FAREWELL)
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()

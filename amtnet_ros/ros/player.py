@@ -1,0 +1,234 @@
+"""Executable `player`: a video file, a folder of images or a webcam as a camera on a topic."""
+
+from __future__ import annotations
+
+import array
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from amtnet_ros.contracts import UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.ros.conversions import image_from_rgb
+from amtnet_ros.ros.messages import nanoseconds, time_message
+from amtnet_ros.ros.process import ros, run_command
+from amtnet_ros.ros.qos import RESULTS
+from amtnet_ros.video import Source, Webcam, open_source
+
+_LATEST = 1.0  # seconds a frame may be late before the schedule starts anew
+_FAREWELL = 0.5  # seconds for the last images to be fetched out of shared memory
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a source is played; see the command's help."""
+
+    topic: str
+    rate: float
+    loop: bool
+    frame_id: str
+    width: int | None
+    compressed: bool
+    stamps: str
+    subscribers: int
+    wait: float
+    lockstep: bool
+
+
+@click.command("player", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("source")
+@click.option("--topic", default="/camera/image_raw", show_default=True, help="Topic to publish on.")
+@click.option("--rate", type=click.FloatRange(0.1, 1000), help="Images a second.  [default: the source's own]")
+@click.option("--loop", is_flag=True, help="Start anew at the end, for ever.")
+@click.option("--frame-id", default="camera", show_default=True, help="frame_id of the images.")
+@click.option("--width", type=click.IntRange(16), help="Resize to this width, in pixels, if it is smaller.")
+@click.option("--compressed", is_flag=True, help="Publish JPEG images on TOPIC/compressed.")
+@click.option(
+    "--stamps",
+    type=click.Choice(["clock", "source"]),
+    default="clock",
+    show_default=True,
+    help="Stamps from the clock, as a camera's, or from the source's start, as a bag's: they jump back in a loop.",
+)
+@click.option("--subscribers", type=click.IntRange(0), default=1, show_default=True, help="Wait for so many of them.")
+@click.option("--wait", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds to wait for them.")
+@click.option(
+    "--lockstep",
+    is_flag=True,
+    help="Publish the next image only when action_tubes has answered the last: slower where need be, but none is "
+    "missed. Stamps keep the source's pace.",
+)
+def command(source: str, rate: float | None, **options: Any) -> int:
+    """Publish SOURCE, a video file, a folder of images or a webcam (0, 1, …), as a camera's images."""
+    opened = open_source(source)
+    with ros(sys.argv) as stop:
+        node = Node("player")
+        try:
+            return play(node, opened, Options(rate=rate or opened.rate, **options), stop)
+        finally:
+            node.destroy_node()
+
+
+def play(node: Node, source: Source, options: Options, stop: threading.Event) -> int:
+    """Publish the source's images; the exit code. Raises UserError if nobody listens or the source breaks."""
+    kind, suffix = (CompressedImage, "/compressed") if options.compressed else (Image, "")
+    publisher = node.create_publisher(kind, options.topic + suffix, RESULTS)
+    _await_subscribers(publisher, options, stop)
+    schedule = _Schedule(options.rate, live=isinstance(source, Webcam))
+    answers = _Answers(node) if options.lockstep else None
+    for number, image in _images(source, options.loop):
+        if answers:
+            answers.wait(stop)
+        schedule.wait(stop)
+        if stop.is_set():
+            return 0
+        if schedule.count == 1:
+            origin = node.get_clock().now().nanoseconds
+        elapsed = schedule.nominal if answers else schedule.elapsed
+        stamp = origin + elapsed if options.stamps == "clock" else round(number / options.rate * 1e9)
+        if answers:
+            answers.expect(stamp)
+        header = Header(stamp=time_message(stamp), frame_id=options.frame_id)
+        image = _shrunk(image, options.width)
+        publisher.publish(_jpeg(image, header) if options.compressed else image_from_rgb(image, header))
+    if answers:
+        answers.wait(stop)
+    publisher.wait_for_all_acked(Duration(seconds=_FAREWELL))
+    stop.wait(_FAREWELL)
+    node.get_logger().info(f"Played to the end: {schedule.count} images")
+    return 0
+
+
+def _await_subscribers(publisher: Publisher[Any], options: Options, stop: threading.Event) -> None:
+    until = time.monotonic() + options.wait
+    while publisher.get_subscription_count() < options.subscribers and not stop.is_set():
+        if time.monotonic() >= until:
+            raise UserError(
+                f"{publisher.get_subscription_count()} of {options.subscribers} subscribers came to "
+                f"{publisher.topic_name} within {options.wait:g} s; do they run, in this ROS_DOMAIN_ID, "
+                "and listen to this topic? (--subscribers 0 plays to nobody)"
+            )
+        stop.wait(0.02)
+
+
+def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:
+    """Number within the source and image; with a progress bar where there is an end and someone to watch."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    visible = console.is_terminal and source.frames > 0 and not loop
+    with Progress(console=console) if visible else nullcontext() as progress:
+        task = progress.add_task("Playing", total=source.frames) if progress else None
+        while True:
+            for number, image in enumerate(source):
+                yield number, image
+                if progress and task is not None:
+                    progress.advance(task)
+            if not loop:
+                return
+
+
+class _Schedule:
+    """When the next image is due. A live source sets the pace itself."""
+
+    def __init__(self, rate: float, live: bool) -> None:
+        self._interval = 1.0 / rate
+        self._live = live
+        self._start = time.monotonic()
+        self._due = self._start
+        self.count = 0
+
+    def wait(self, stop: threading.Event) -> None:
+        """Until the next image is due; one that is long overdue is sent at once, and the pace taken up from there."""
+        now = time.monotonic()
+        self._due = now if self.count == 0 or self._live else self._due + self._interval
+        if now - self._due > _LATEST:
+            self._due = now
+        if self.count == 0:
+            self._start = now
+        stop.wait(max(0.0, self._due - now))
+        self.count += 1
+
+    @property
+    def elapsed(self) -> int:
+        """Nanoseconds from the first image's due time to this one's."""
+        return round((self._due - self._start) * 1e9)
+
+    @property
+    def nominal(self) -> int:
+        """Nanoseconds from the first image to this one, had each been in time."""
+        return round((self.count - 1) * self._interval * 1e9)
+
+
+class _Answers:
+    """The detector's answers to the images, one to each as a rule.
+
+    None comes while its first frames gather, and to a frame that it skips or that was lost on the way: then the wait
+    ends after twice the time that answers usually take.
+    """
+
+    _FIRST_PATIENCE, _LEAST_PATIENCE, _MOST_PATIENCE = 0.5, 0.2, 5.0  # seconds
+
+    def __init__(self, node: Node) -> None:
+        self._came = True  # there is nothing to wait for before the first image
+        self._published: dict[int, float] = {}  # by stamp, those not answered yet
+        self._newest_at = 0.0
+        self._patience = self._FIRST_PATIENCE
+        node.create_subscription(ActionTubeArray, "action_tubes", self._on_answer, RESULTS)
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+
+    def expect(self, stamp: int) -> None:
+        """An image of this stamp (ns) goes out now."""
+        self._came = False
+        self._newest_at = self._published[stamp] = time.monotonic()
+
+    def wait(self, stop: threading.Event) -> None:
+        """Until an answer came since the newest image, or none seems to come."""
+        while not self._came and not stop.is_set() and time.monotonic() - self._newest_at < self._patience:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def _on_answer(self, message: ActionTubeArray) -> None:
+        self._came = True
+        stamp = nanoseconds(message.header.stamp)
+        took = time.monotonic() - self._published.get(stamp, self._newest_at)
+        self._patience = min(max(0.9 * self._patience + 0.1 * 2 * took, self._LEAST_PATIENCE), self._MOST_PATIENCE)
+        for answered in [earlier for earlier in self._published if earlier <= stamp]:
+            del self._published[answered]
+
+
+def _shrunk(image: UInt8, width: int | None) -> UInt8:
+    if not width or image.shape[1] <= width:
+        return image
+    height = max(2, round(image.shape[0] * width / image.shape[1] / 2) * 2)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _jpeg(image: UInt8, header: Header) -> CompressedImage:
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=array.array("B", data.tobytes()))
+
+
+def main() -> int:
+    """Run the player."""
+    return run_command(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Executable `recorder`: action tubes to JSON lines, an annotated video, and a table in the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rclpy.node import Node
+from rich.console import Console
+from sensor_msgs.msg import CompressedImage, Image
+
+from amtnet_ros.annotated_video import AnnotatedVideo
+from amtnet_ros.errors import UserError
+from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.recording import TubeRecorder, table_of
+from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
+from amtnet_ros.ros.messages import nanoseconds, update_from
+from amtnet_ros.ros.process import ros, run_command, spin
+from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
+from amtnet_ros.video import VideoWriter
+
+
+class RecorderNode(Node):
+    """Subscribes to `image` and `action_tubes` and hands them to the files."""
+
+    def __init__(self, tubes: TubeRecorder, video: AnnotatedVideo | None, compressed: bool) -> None:
+        super().__init__("recorder")
+        self._tubes, self._video = tubes, video
+        self.steps = 0
+        self.origin: int | None = None
+        self.last_heard: float | None = None
+        self.create_subscription(ActionTubeArray, "action_tubes", self._on_tubes, RESULTS)
+        if video is not None and compressed:
+            topic = self.resolve_topic_name("image") + "/compressed"
+            self.create_subscription(CompressedImage, topic, self._on_image, EVERY_IMAGE)
+        elif video is not None:
+            self.create_subscription(Image, "image", self._on_image, EVERY_IMAGE)
+
+    def _on_tubes(self, message: ActionTubeArray) -> None:
+        update, session = update_from(message)
+        labels = {tube.class_id: tube.class_name for tube in message.tubes}
+        self._tubes.add(update, session, labels, message.header.frame_id)
+        if self._video is not None:
+            self._video.add_tubes(update, labels)
+        self.steps += 1
+        self._heard(update.stamp)
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        assert self._video is not None
+        stamp = nanoseconds(message.header.stamp)
+        try:
+            image = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
+        except UserError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return
+        self._video.add_image(stamp, image)
+        self._heard(stamp)
+
+    def _heard(self, stamp: int) -> None:
+        self.origin = stamp if self.origin is None else self.origin
+        self.last_heard = time.monotonic()
+
+
+@click.command("recorder", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--tubes", type=click.Path(path_type=Path), required=True, help="JSON lines file to write, one tube a line."
+)
+@click.option("--video", type=click.Path(path_type=Path), help="Annotated H.264 video to write (.mp4, .mkv, .mov).")
+@click.option("--image", default="/camera/image_raw", show_default=True, help="Topic of the images, for the video.")
+@click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
+@click.option("--compressed", is_flag=True, help="Take the images from IMAGE/compressed.")
+@click.option("--idle", type=click.FloatRange(0), help="End when nothing came for so many seconds, once something had.")
+@click.option("--require-tubes", is_flag=True, help="Exit with 1 if no confirmed tube was recorded.")
+def command(
+    tubes: Path, video: Path | None, image: str, width: int, compressed: bool, idle: float | None, require_tubes: bool
+) -> int:
+    """Record action tubes until interrupted (Ctrl-C); then print them as a table."""
+    with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
+        with ExitStack() as files:
+            recorder = files.enter_context(TubeRecorder(tubes))
+            annotated = AnnotatedVideo(files.enter_context(VideoWriter(video)), width) if video else None
+            node = RecorderNode(recorder, annotated, compressed)
+
+            def silent() -> bool:
+                return idle is not None and node.last_heard is not None and time.monotonic() - node.last_heard > idle
+
+            try:
+                spin(node, stop, done=silent)
+            finally:
+                node.destroy_node()
+            if annotated is not None:
+                annotated.finish()
+        return _conclude(recorder, node, annotated, require_tubes)
+
+
+def _conclude(recorder: TubeRecorder, node: RecorderNode, video: AnnotatedVideo | None, require_tubes: bool) -> int:
+    console = Console()
+    console.print(table_of(recorder.summaries, node.origin or 0))
+    images = f", {video.written} images" if video else ""
+    console.print(f"{node.steps} steps of the detector{images} recorded")
+    if node.steps == 0:
+        print("recorder: no message came on action_tubes; does the detector run, and is it active?", file=sys.stderr)
+    return int(require_tubes and not any(tube.confirmed for tube in recorder.summaries))
+
+
+def main() -> int:
+    """Run the recorder."""
+    return run_command(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Checkpoints: everything a run needs to go on exactly where it was, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+
+FORMAT = "amtnet-checkpoint-1"
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a file whole or not at all. Raises UserError if it cannot be written; an older one is then untouched."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise UserError(f"{path}: the checkpoint cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, tensors and plain values only (never arbitrary pickles). Raises UserError."""
+    if not path.is_file():
+        raise UserError(f"no such checkpoint: {path}")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
+        raise UserError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this package")
+    return content
+
+
+def averaged_weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights to use: the moving average where one was kept."""
+    weights: dict[str, Tensor] = content["average"] or content["network"]
+    return weights
+
+
+def load_network(path: Path) -> tuple[AMTnet, dict[str, Any]]:
+    """The trained network of a checkpoint, in evaluation mode, and the checkpoint's whole content."""
+    content = load_checkpoint(path)
+    options = dict(content["options"])
+    network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
+    network.load_state_dict(averaged_weights(content))
+    return network.eval(), content

@@ -1,0 +1,235 @@
+"""An experiment: everything that decides what `amtnet train` does, read from one YAML file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from amtnet_ros.data.repeats import RepeatHandling
+from amtnet_ros.errors import UserError
+
+
+class _Section(BaseModel, extra="forbid", frozen=True):
+    """Unknown keys are mistakes, not comments."""
+
+
+class DataConfig(_Section):
+    """What is learnt from.
+
+    dataset: 'jhmdb21' with its `split`, 'ucf101_24', or 'custom', your own actions. root: the data set's folder, or the
+    JSON file of your own actions; not needed for a data set under the data root.
+    deltas: the pair's distances in frames, drawn from anew for each pair; (0,) alone makes single frames.
+    flow: engine of the flow images; placement: of the five-flow window, see flow.stack.
+    feed: which streams successive steps are fed with, in turn ('rgb', 'flow', 'both'). A two-stream network that is fed
+    one stream puts it in the other's place, so both learn to speak to the same heads before they are fused.
+    repeats: what becomes of near-repeated frames: keep, skip or repair, see data.repeats.
+    """
+
+    dataset: Literal["jhmdb21", "ucf101_24", "custom"] = "jhmdb21"
+    root: str | None = None
+    split: int = Field(1, ge=1, le=3)
+    deltas: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
+    flow: str = "dis:medium"
+    placement: Literal["centred", "causal", "past"] = "past"
+    feed: tuple[Literal["rgb", "flow", "both"], ...] = Field(("both",), min_length=1)
+    clips: int | None = Field(None, ge=1, description="use only so many training clips (for a quick try)")
+    repeats: RepeatHandling = "keep"
+
+    @model_validator(mode="after")
+    def _own_actions_have_a_file(self) -> DataConfig:
+        if self.dataset == "custom" and self.root is None:
+            raise ValueError("dataset custom needs root, the JSON file of your own actions")
+        return self
+
+
+class NetworkConfig(_Section):
+    """See model.amtnet.NetworkOptions."""
+
+    trunk: str = "efficientnet_lite0"
+    streams: tuple[Literal["rgb", "flow"], ...] = Field(("rgb", "flow"), min_length=1)
+    fusion: Literal["sum", "mean", "concat"] = "sum"
+    image_size: int = Field(300, ge=128)
+
+
+class InitialConfig(_Section):
+    """Where weights come from.
+
+    rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or an earlier run's checkpoint (.pt); null starts
+    from random weights. heads: a checkpoint whose heads to start from (same fusion, or one stream), else
+    Xavier.
+    """
+
+    rgb: str | None = "imagenet"
+    flow: str | None = "imagenet"
+    heads: str | None = None
+
+
+class AugmentationConfig(_Section):
+    """See data.augmentation.AugmentationOptions."""
+
+    photometric: bool = True
+    expand: float = Field(4.0, ge=1)
+    crop: Literal["ssd", "jitter", "none"] = "ssd"
+    mirror: bool = True
+    copy_paste: float = Field(0.0, ge=0, le=1, description="how often another clip's actor is pasted in (J-HMDB only)")
+
+
+class LossConfig(_Section):
+    """Weights and regularisation of the loss."""
+
+    localisation_weight: float = Field(1.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    negative_iou: float = Field(0.5, ge=0, le=0.5, description="from here to IoU 0.5 a prior is ignored; 0.5: none is")
+
+
+class OptimiserConfig(_Section):
+    """Learning. Rates are those of the heads; the trunk's is multiplied by trunk_factor.
+
+    batch_size: pairs a step of each process; rates are not scaled with the number of processes.
+    schedule: 'step' drops by 10 at each of `drops`; 'cosine' falls to 1 % at the end. freeze_rgb_blocks: the stem and
+    so many blocks of a light appearance trunk stay as they were initialised (batch statistics included);
+    freeze_rgb_batch_norm: the batch statistics of all its ImageNet layers do.
+    ema: memory of the moving average of the weights, which is what is validated and exported; 0 for none.
+    precision: of the forward pass. auto is bfloat16 on a GPU that has it, else float32; float16 scales the loss.
+    """
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(5e-4, gt=0)
+    trunk_factor: float = Field(0.5, ge=0)
+    pretrained_factor: float = Field(1.0, ge=0, description="besides, of the layers that initial weights exist for")
+    bias_factor: float = Field(2.0, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    batch_size: int = Field(8, ge=1)
+    iterations: int = Field(70_000, ge=1)
+    warmup: int = Field(0, ge=0)
+    schedule: Literal["step", "cosine"] = "step"
+    drops: tuple[int, ...] = (50_000,)
+    clip_gradient: float = Field(20.0, gt=0)
+    ema: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1, description="of whole channels of the fused maps, before the heads")
+    freeze_rgb_blocks: int = Field(0, ge=0)
+    freeze_rgb_batch_norm: bool = False
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class RunConfig(_Section):
+    """The run itself; all but the seed may change when it goes on.
+
+    threads: of torch (0: its own choice); workers: processes that prepare samples.
+    """
+
+    seed: int = Field(0, ge=0)
+    workers: int = Field(1, ge=0)
+    threads: int = Field(0, ge=0)
+    checkpoint_every: int = Field(100, ge=1)
+    validate_every: int = Field(500, ge=1)
+    validate_frames: int = Field(2, ge=1, description="frames a test clip in validation")
+    validate_clips: int | None = Field(None, ge=1, description="so many test clips, evenly spread; all if not given")
+
+
+class Experiment(_Section):
+    """One YAML file of config/train."""
+
+    name: str = Field(min_length=1)
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    initial: InitialConfig = InitialConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Experiment:
+        for fed in self.data.feed:
+            if fed != "both" and fed not in self.network.streams:
+                raise ValueError(f"data.feed: the network has no stream {fed} (network.streams)")
+        if self.augmentation.copy_paste and self.data.dataset != "jhmdb21":
+            raise ValueError("augmentation.copy_paste: needs the actors' masks, which only jhmdb21 has")
+        if self.optimiser.batch_size == 1 and self.data.deltas == (0,) and self.network.trunk != "vgg16":
+            raise ValueError("optimiser.batch_size: batch statistics of single frames need 2 or more")
+        if "rgb" not in self.network.streams and (
+            self.optimiser.freeze_rgb_blocks or self.optimiser.freeze_rgb_batch_norm
+        ):
+            raise ValueError("optimiser.freeze_rgb_…: the network has no stream rgb (network.streams)")
+        return self
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read and validate an experiment; overrides are `section.key=value`, values in YAML.
+
+    Raises UserError naming the first wrong key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML ({_one_line(error)})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold keys and values")
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Experiment(**content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_mistake(error)}") from error
+    except TypeError as error:
+        raise UserError(f"{path}: keys must be words ({error})") from error
+
+
+def first_difference(old: Experiment, new: Experiment) -> str | None:
+    """The first key, and its two values, that makes the two learn differently; None if they learn the same."""
+    for section, values in old.model_dump().items():
+        other = new.model_dump()[section]
+        if section == "name":
+            continue
+        for key, value in values.items():
+            if value != other[key] and (section != "run" or key == "seed"):
+                return f"{section}.{key} was {value}, and is now {other[key]}"
+    return None
+
+
+def _first_mistake(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "no such key" + _suggestion(first["loc"])
+    return f"{where}: {message}" if where else message
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    section: Any = Experiment
+    for part in location[:-1]:
+        section = section.model_fields[part].annotation
+    close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(section.model_fields)}"
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise UserError(f"override '{override}': must look like optimiser.iterations=100")
+    *sections, name = key.split(".")
+    target = content
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise UserError(f"override '{override}': '{section}' is not a section")
+    try:
+        target[name] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"override '{override}': the value is not YAML ({_one_line(error)})") from error

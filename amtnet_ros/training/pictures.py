@@ -1,0 +1,52 @@
+"""Samples as the network gets them, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.data.samples import PairSample
+
+_COLOURS = ((80, 255, 80), (255, 160, 40), (90, 170, 255), (255, 90, 200))  # of the micro-tubes, RGB
+_GAP = 4
+_SHOWN_FLOW = slice(-3, None)  # the newest flow image of the stack
+
+
+def sample_picture(sample: PairSample, classes: Sequence[str]) -> UInt8:
+    """One sample as a row, (S, n, 3) uint8: the image of each frame, then its newest flow image; boxes in all.
+
+    A micro-tube has one colour in both frames, and its class is written in the first.
+    """
+    tiles: list[UInt8] = []
+    for images, part in ((sample.rgb, slice(None)), (sample.flow, _SHOWN_FLOW)):
+        for k, image in enumerate(images if images is not None else ()):
+            tile = np.ascontiguousarray(image[part].transpose(1, 2, 0))
+            last = sample.boxes.shape[1] - 1
+            _draw_boxes(tile, sample.boxes[:, min(k, last)], sample.labels if not tiles else (), classes)
+            tiles += [tile, np.full((len(tile), _GAP, 3), 255, np.uint8)]
+    return np.concatenate(tiles[:-1], axis=1)
+
+
+def sheet(samples: Sequence[PairSample], classes: Sequence[str]) -> UInt8:
+    """Several samples under each other, (h, w, 3) uint8; rows of another width (fewer streams) are padded."""
+    rows = [sample_picture(sample, classes) for sample in samples]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return np.concatenate(padded, axis=0)
+
+
+def _draw_boxes(tile: UInt8, boxes: Float32, labels: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
+    side = len(tile)
+    for k, box in enumerate(boxes):
+        colour = _COLOURS[k % len(_COLOURS)]
+        x1, y1, x2, y2 = (round(float(v) * side) for v in box)
+        cv2.rectangle(tile, (x1, y1), (max(x2 - 1, x1), max(y2 - 1, y1)), colour, 2)
+        if k < len(labels):
+            origin = (max(x1, 0) + 4, max(y1, 0) + 14)
+            for ink, width in (((0, 0, 0), 3), (colour, 1)):
+                cv2.putText(
+                    tile, classes[int(labels[k])], origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, width, cv2.LINE_AA
+                )

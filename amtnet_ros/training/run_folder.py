@@ -1,0 +1,126 @@
+"""Everything a run leaves behind, in one folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from amtnet_ros.contracts import UInt8
+from amtnet_ros.data.samples import PairSample
+from amtnet_ros.errors import UserError
+from amtnet_ros.training.config import Experiment
+from amtnet_ros.training.curves import draw_curves
+from amtnet_ros.training.pictures import sheet
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class RunFolder:
+    """A run's folder.
+
+    experiment.json: the configuration. environment.json: machine and versions of each start. log.jsonl: one line a
+    step, and one a validation. curves.png, samples.png: pictures. tensorboard/: the same for TensorBoard.
+    checkpoint.pt: where the run goes on, and what is exported.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError if the folder cannot be made."""
+        self.folder = folder
+        self.checkpoint = folder / CHECKPOINT
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder by --out") from error
+        self._board: Any = None
+
+    def begin(self, experiment: Experiment, environment: dict[str, Any], step: int) -> None:
+        """Note what starts, or goes on, at a step; what the log holds of later steps will be repeated, and goes."""
+        self._write("experiment.json", experiment.model_dump_json(indent=2) + "\n")
+        starts = [*self._starts(), {"time": datetime.now(timezone.utc).isoformat(), "step": step, **environment}]
+        self._write("environment.json", json.dumps(starts, indent=2) + "\n")
+        kept = [record for record in self.records() if record["step"] <= step]
+        self._write("log.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+        self._board = _open_board(self.folder / "tensorboard", step)
+
+    def log(self, group: str, record: dict[str, Any]) -> None:
+        """Append a record, with its `step`, to the log; TensorBoard shows its numbers under `group`."""
+        try:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise UserError(f"{self.folder / 'log.jsonl'}: cannot be written ({error.strerror})") from error
+        if self._board is not None:
+            for key, value in record.items():
+                if key != "step":
+                    self._board.add_scalar(f"{group}/{key}", value, record["step"])
+
+    def records(self) -> list[dict[str, Any]]:
+        """What was logged, without a line that was cut short."""
+        path = self.folder / "log.jsonl"
+        records = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and "step" in record:
+                records.append(record)
+        return records
+
+    def draw_samples(self, samples: Sequence[PairSample], classes: Sequence[str], step: int) -> None:
+        """Draw training samples with their boxes."""
+        picture = sheet(samples, classes)
+        self._write("samples.png", _png(picture))
+        if self._board is not None:
+            self._board.add_image("samples", picture, step, dataformats="HWC")
+
+    def draw_curves(self, name: str) -> None:
+        """Draw the log."""
+        buffer = io.BytesIO()
+        draw_curves(self.records(), name, buffer)
+        self._write("curves.png", buffer.getvalue())
+
+    def close(self) -> None:
+        """Write what TensorBoard still holds back."""
+        if self._board is not None:
+            self._board.close()
+
+    def _starts(self) -> list[Any]:
+        try:
+            content = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return content if isinstance(content, list) else []
+
+    def _write(self, name: str, content: str | bytes) -> None:
+        """Write a file whole or not at all."""
+        path = self.folder / name
+        partial = path.with_name(f".{name}.{os.getpid()}")
+        try:
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(partial, path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _png(picture: UInt8) -> bytes:
+    _, encoded = cv2.imencode(".png", picture[..., ::-1])
+    return encoded.tobytes()
+
+
+def _open_board(folder: Path, step: int) -> Any:
+    """A TensorBoard writer, or None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)

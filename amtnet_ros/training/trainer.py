@@ -1,0 +1,239 @@
+"""The training loop: reads top to bottom, resumes exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.data.augmentation import AugmentationOptions
+from amtnet_ros.data.cache import VideoCache
+from amtnet_ros.data.jhmdb21 import read_jhmdb21, read_masks
+from amtnet_ros.data.samples import PairOptions, PairSamples
+from amtnet_ros.data.sources import read_dataset
+from amtnet_ros.data.ucf101_24 import read_ucf101_24
+from amtnet_ros.errors import UserError
+from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.training.batches import Plan, batches
+from amtnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from amtnet_ros.training.config import DataConfig, Experiment, first_difference
+from amtnet_ros.training.distributed import Processes
+from amtnet_ros.training.environment import describe_environment
+from amtnet_ros.training.initial import initialise
+from amtnet_ros.training.learner import Learner, freeze
+from amtnet_ros.training.memory import memory_advice
+from amtnet_ros.training.run_folder import RunFolder
+from amtnet_ros.training.stopping import StopRequest
+from amtnet_ros.training.validation import HeldOut, Validation, validate
+
+PICTURED = 8
+"""So many training samples are drawn at the start."""
+
+
+class Trainer:
+    """One experiment in one run folder; `run` starts it, or goes on from the folder's checkpoint."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        data_root: Path,
+        device: str = "auto",
+        allow_changes: bool = False,
+    ) -> None:
+        """allow_changes: go on with a run although its experiment was another.
+
+        Raises UserError if the data, the initial weights, the device or the folder's checkpoint cannot be used.
+        """
+        self.experiment, self.data_root = experiment, data_root
+        self.processes = Processes.of_environment(device)
+        if experiment.run.threads:
+            torch.set_num_threads(experiment.run.threads)
+        torch.manual_seed(experiment.run.seed)
+        self.dataset = open_dataset(experiment.data, data_root)
+        with memory_advice(experiment):
+            network = make_network(experiment, self.dataset).to(self.processes.device)
+            self.learner = Learner(network, experiment, self.processes)
+        self.folder = RunFolder(folder)
+        if self.folder.checkpoint.exists():
+            self._resume(load_checkpoint(self.folder.checkpoint), allow_changes)
+
+    def run(self, cache_folder: Path) -> bool:
+        """Train to the last iteration; returns False if it was stopped before, between two steps (Ctrl-C, SIGTERM)."""
+        config, processes = self.experiment, self.processes
+        cache = VideoCache(cache_folder, config.data.flow)
+        names = _spread(self.dataset.train, config.data.clips)
+        tests = _spread(self.dataset.test, config.run.validate_clips)
+        videos = [self.dataset.videos[name] for name in (*names, *tests)]
+        cache.fill(videos[processes.rank :: processes.world])
+        processes.wait()
+        options = pair_options(config)
+        masks = None
+        if options.augmentation.copy_paste:
+            masks = partial(read_masks, self._folder_of_masks())
+        samples = PairSamples(self.dataset, names, cache, options, config.run.seed, masks)
+        held_out = HeldOut(self.dataset, tests, cache, options, config.run.validate_frames)
+        feed = tuple(config.network.streams if fed == "both" else (fed,) for fed in config.data.feed)
+        plan = Plan(config.optimiser.batch_size, feed, processes.rank, processes.world)
+        if processes.is_first:
+            environment = describe_environment(processes.device, processes.world)
+            self.folder.begin(config, environment, self.learner.step)
+            pictured = [samples.sample(*item) for step in range(PICTURED) for item in plan.items(step)[:1]]
+            self.folder.draw_samples(pictured, self.dataset.classes, self.learner.step)
+        finished = self._loop(samples, plan, held_out)
+        self.folder.close()
+        processes.leave()
+        return finished
+
+    def _loop(self, samples: PairSamples, plan: Plan, held_out: HeldOut) -> bool:
+        config = self.experiment
+        steps = range(self.learner.step, config.optimiser.iterations)
+        with StopRequest() as stop, memory_advice(config), self._progress() as (progress, task):
+            if samples.left_out and self.processes.is_first:
+                progress.print(f"{len(samples.left_out)} training videos have no pair to learn from, and are left out")
+            for batch in batches(samples, plan, steps, config.run.workers):
+                losses = self.learner.learn(batch.to(self.processes.device))
+                progress.update(task, advance=1, losses=_shown(losses))
+                stopping = self.processes.any(stop.asked)
+                if self.processes.is_first:
+                    self._after_step(losses, held_out, progress, stopping)
+                if stopping:
+                    break
+        return self.learner.step >= config.optimiser.iterations
+
+    def _after_step(self, losses: dict[str, float], held_out: HeldOut, progress: Progress, stopping: bool) -> None:
+        run, step = self.experiment.run, self.learner.step
+        last = step == self.experiment.optimiser.iterations
+        self.folder.log("training", {"step": step, **losses})
+        if step % run.checkpoint_every == 0 or last or stopping:
+            self._save()
+            if not progress.console.is_terminal:
+                progress.print(f"step {step}: {_shown(losses)}")
+        if held_out.names and (step % run.validate_every == 0 or last):
+            found = asdict(self.validate(held_out))
+            self.folder.log("validation", {"step": step, **found})
+            progress.print(f"step {step}: " + ", ".join(f"{key} {100 * value:.1f} %" for key, value in found.items()))
+        if last or stopping or step % run.validate_every == 0:
+            self.folder.draw_curves(self.experiment.name)
+
+    def validate(self, held_out: HeldOut) -> Validation:
+        """Validate the averaged weights where there are any."""
+        network, average = self.learner.network, self.learner.average
+        if average is None:
+            return validate(network, held_out, self.processes.device)
+        current = {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(average.state)
+        result = validate(network, held_out, self.processes.device)
+        network.load_state_dict(current)
+        return result
+
+    def _save(self) -> None:
+        content = {
+            "options": asdict(self.learner.network.options),
+            "labels": list(self.dataset.classes),
+            "experiment": self.experiment.model_dump_json(),
+            "processes": self.processes.world,
+            **self.learner.state(),
+        }
+        save_checkpoint(self.folder.checkpoint, content)
+
+    def _resume(self, content: dict[str, Any], allow_changes: bool) -> None:
+        if not allow_changes:
+            self._refuse_changes(content)
+        try:
+            self.learner.restore(content)
+        except UserError as error:
+            raise UserError(f"{self.folder.checkpoint}: {error}") from error
+
+    def _refuse_changes(self, content: dict[str, Any]) -> None:
+        try:
+            before = Experiment(**json.loads(content["experiment"]))
+        except (ValidationError, ValueError) as error:
+            raise UserError(f"{self.folder.checkpoint}: holds no experiment of this version") from error
+        change = first_difference(before, self.experiment)
+        processes = content.get("processes", self.processes.world)
+        if processes != self.processes.world:
+            change = f"there were {processes} processes, and are now {self.processes.world}"
+        if change is not None:
+            raise UserError(
+                f"{self.folder.folder}: holds another run: {change}; choose another folder by --out, or go on all the "
+                "same with --allow-changes"
+            )
+
+    def _folder_of_masks(self) -> Path:
+        root = self.experiment.data.root
+        return Path(root) if root is not None else self.data_root / "jhmdb21"
+
+    @contextmanager
+    def _progress(self) -> Iterator[tuple[Progress, TaskID]]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), disable=not self.processes.is_first) as progress:
+            total = self.experiment.optimiser.iterations
+            yield progress, progress.add_task(self.experiment.name, total=total, completed=self.learner.step, losses="")
+
+
+def open_dataset(config: DataConfig, data_root: Path) -> Dataset:
+    """What an experiment learns from. Raises UserError if it cannot be read or has nothing to train on."""
+    if config.root is None:
+        source = f"jhmdb21:{config.split}" if config.dataset == "jhmdb21" else config.dataset
+        dataset = read_dataset(source, data_root)
+    elif config.dataset == "jhmdb21":
+        dataset = read_jhmdb21(Path(config.root), config.split)
+    elif config.dataset == "ucf101_24":
+        dataset = read_ucf101_24(Path(config.root))
+    else:
+        dataset = read_dataset(config.root, data_root)
+    if not dataset.train:
+        raise UserError(f"{config.root or dataset.name}: no video is marked for training (split: train)")
+    return dataset
+
+
+def pair_options(experiment: Experiment) -> PairOptions:
+    """How an experiment draws its pairs."""
+    return PairOptions(
+        deltas=experiment.data.deltas,
+        streams=experiment.network.streams,
+        placement=experiment.data.placement,
+        image_size=experiment.network.image_size,
+        augmentation=AugmentationOptions(**experiment.augmentation.model_dump()),
+        repeats=experiment.data.repeats,
+    )
+
+
+def make_network(experiment: Experiment, dataset: Dataset) -> AMTnet:
+    """The experiment's network with its initial weights and frozen parts."""
+    config = experiment.network
+    network = AMTnet(
+        NetworkOptions(len(dataset.classes), config.trunk, config.streams, config.fusion, config.image_size)
+    )
+    network.dropout.p = experiment.optimiser.dropout
+    initialise(network, experiment.initial)
+    freeze(network, experiment.optimiser)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
+    """`count` names evenly from the list, or all."""
+    if count is None or count >= len(names):
+        return names
+    return tuple(names[i * len(names) // count] for i in range(count))
+
+
+def _shown(losses: dict[str, float]) -> str:
+    return f"class {losses['classification']:.2f} box {losses['localisation']:.2f}"

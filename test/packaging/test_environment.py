@@ -1,0 +1,181 @@
+"""The set-up: what is done is not done again, what was interrupted is, and what is missing is named."""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def environment():
+    spec = importlib.util.spec_from_file_location("environment", ROOT / "dev" / "environment.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["environment"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tools(tmp_path):
+    """A folder for PATH with everything but compilers and Pythons."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "basename", "dirname", "env", "readlink"):
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
+class Recipe:
+    """Two steps, the second of which needs the first, and a record of what was made."""
+
+    def __init__(self, environment, folder):
+        self.module = environment
+        self.environment = environment.Environment(folder)
+        self.source = folder.parent / "source.txt"
+        self.source.write_text("1")
+        self.made = []
+        self.failing = ""
+
+    def make(self, name):
+        if name == self.failing:
+            raise self.module.SetupError("interrupted")
+        self.made.append(name)
+
+    def update(self, word="a"):
+        """One run of the set-up; what it made."""
+        self.made.clear()
+        steps = [
+            self.module.Step("first", "first", (word,), None, lambda: self.make("first")),
+            self.module.Step("second", "second", (self.source,), "first", lambda: self.make("second")),
+        ]
+        self.environment.make(steps)
+        return list(self.made)
+
+
+@pytest.fixture
+def recipe(environment, tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    return Recipe(environment, tmp_path / "venv")
+
+
+def test_a_second_run_makes_nothing(recipe):
+    assert recipe.update() == ["first", "second"]
+    assert recipe.update() == []
+
+
+def test_a_changed_file_makes_its_step_anew_but_not_the_one_before(recipe):
+    recipe.update()
+    recipe.source.write_text("2")
+    assert recipe.update() == ["second"]
+
+
+def test_a_changed_step_makes_those_anew_that_need_it(recipe):
+    recipe.update()
+    assert recipe.update("b") == ["first", "second"]
+
+
+def test_an_interrupted_step_is_made_again(recipe, environment):
+    recipe.failing = "second"
+    with pytest.raises(environment.SetupError):
+        recipe.update()
+    recipe.failing = ""
+    assert recipe.update() == ["second"]
+
+
+def test_a_step_that_was_complete_is_made_again_after_its_renewal_was_interrupted(recipe, environment):
+    recipe.update()
+    recipe.source.write_text("2")
+    recipe.failing = "second"
+    with pytest.raises(environment.SetupError):
+        recipe.update()
+    recipe.failing = ""
+    recipe.source.write_text("1")  # as it was when the step was last complete
+    assert recipe.update() == ["second"]
+
+
+def test_packages_whose_installation_was_cut_off_are_installed_again(environment, tmp_path):
+    subject = environment.Environment(tmp_path)
+    for name, files in {"whole-1.0": ("METADATA", "INSTALLER"), "cut-1.0": ("METADATA",)}.items():
+        metadata = subject.packages / f"{name}.dist-info"
+        metadata.mkdir(parents=True)
+        for file in files:
+            (metadata / file).touch()
+    (subject.packages / "~ld").mkdir()
+    subject.forget_interrupted_packages()
+    assert sorted(path.name for path in subject.packages.iterdir()) == ["whole-1.0.dist-info"]
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(environment, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(environment.SetupError, match="was not made by this set-up"):
+        environment.Environment(tmp_path).make_venv()
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_missing_tools_are_named_in_one_line_with_the_command_that_installs_them(tools, tmp_path):
+    done = subprocess.run(
+        [ROOT / "dev" / "set-up", "--venv", tmp_path / "venv"],
+        env={"PATH": str(tools), "PYTHON": sys.executable, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "set-up: missing on this machine: g++. Install with: sudo apt install g++\n"
+
+
+def test_a_missing_python_is_named_in_one_line(tools, tmp_path):
+    done = subprocess.run([ROOT / "dev" / "set-up"], env={"PATH": str(tools)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "no Python 3.11 or 3.12 found" in done.stderr
+    assert "sudo apt install" in done.stderr
+
+
+def test_two_set_ups_of_one_folder_wait_for_each_other(environment, tmp_path):
+    with environment.lock(tmp_path / "lock"):
+        other = (tmp_path / "lock").open("w")
+        with other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not run by ./check, in .venv")
+def test_the_environment_the_tests_run_in_is_up_to_date():
+    done = subprocess.run([ROOT / "dev" / "set-up", "--tests"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not run by ./check, in .venv")
+def test_the_command_works_from_any_directory_and_inside_another_ros(tmp_path):
+    other = tmp_path / "opt" / "ros" / "other"
+    (other / "share" / "rclpy").mkdir(parents=True)
+    (other / "share" / "rclpy" / "package.xml").touch()
+    library = other / "lib" / "python3" / "site-packages"
+    (library / "rclpy").mkdir(parents=True)
+    (library / "rclpy" / "__init__.py").write_text("raise SystemExit('the other rclpy')")
+    sourced = {
+        "ROS_DISTRO": "other",
+        "PYTHONPATH": str(library),
+        "AMENT_PREFIX_PATH": str(other),
+        "LD_LIBRARY_PATH": str(other / "lib"),
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+    }
+    program = "import rclpy, amtnet_ros.msg, vision_msgs.msg; rclpy.init(); rclpy.create_node('probe'); print('fine')"
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    python = subprocess.run(
+        [ROOT / ".venv/bin/python", "-c", program],
+        cwd=tmp_path,
+        env=inherited | sourced,
+        capture_output=True,
+        text=True,
+    )
+    assert (python.returncode, python.stdout) == (0, "fine\n"), python.stderr
+    command = subprocess.run([ROOT / ".venv/bin/amtnet", "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert command.returncode == 0, command.stderr

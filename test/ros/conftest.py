@@ -1,0 +1,42 @@
+"""Tests that need ROS 2: each in a domain of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class SkippedModule(pytest.Module):
+    """A test module that is not even imported."""
+
+    def collect(self) -> Any:
+        """Say why."""
+        pytest.skip("rclpy is not installed: ./check installs it, or source a ROS 2 set-up")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
+    """Without ROS 2 every module here is skipped, with the reason."""
+    return None if find_spec("rclpy") else SkippedModule.from_parent(parent, path=module_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that costs next to nothing, see tiny_model.py."""
+    pytest.importorskip("onnx", reason="onnx is not installed, with which the tests write a small model")
+    from tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, tiny_model: Path) -> Iterator[Any]:
+    """A fresh domain for one test."""
+    from stage import Stage
+
+    made = Stage(tmp_path, tiny_model)
+    yield made
+    made.close()

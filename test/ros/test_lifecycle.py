@@ -1,0 +1,96 @@
+"""Lifecycle, driven by services from another process, as a lifecycle manager does it."""
+
+from __future__ import annotations
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from stage import Process, Stage, ends, set_together, wait_until, walker
+
+
+def change(stage: Stage, transition: int) -> bool:
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return bool(stage.call(ChangeState, "/detector/change_state", request).success)
+
+
+def state(stage: Stage) -> int:
+    return int(stage.call(GetState, "/detector/get_state", GetState.Request()).current_state.id)
+
+
+def start_unconfigured(stage: Stage, *assignments: str) -> Process:
+    given = (f"model:={stage.model}", *assignments)
+    return stage.run("detector_node", "--ros-args", *[part for text in given for part in ("-p", text)])
+
+
+def test_every_transition_does_what_it_says(stage: Stage) -> None:
+    detector = start_unconfigured(stage)
+    assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
+    assert change(stage, Transition.TRANSITION_CONFIGURE)
+    assert state(stage) == State.PRIMARY_STATE_INACTIVE
+    assert "Model" in detector.output
+    assert stage.images.get_subscription_count() == 0
+
+    assert change(stage, Transition.TRANSITION_ACTIVATE)
+    wait_until(stage.images.get_subscription_count, "active, it subscribes")
+    stage.film(walker(), until=lambda: any(message.tubes for message in stage.tubes))
+
+    assert change(stage, Transition.TRANSITION_DEACTIVATE)
+    wait_until(lambda: stage.images.get_subscription_count() == 0, "inactive, it unsubscribes")
+    wait_until(lambda: ends(stage.tubes), "inactive, its tubes end")
+
+    assert change(stage, Transition.TRANSITION_ACTIVATE)
+    wait_until(stage.images.get_subscription_count, "active again, it subscribes")
+    before = len(stage.tubes)
+    stage.film(walker(), until=lambda: len(stage.tubes) > before)
+
+    assert change(stage, Transition.TRANSITION_DEACTIVATE)
+    assert change(stage, Transition.TRANSITION_CLEANUP)
+    assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
+    wait_until(lambda: stage.node.count_publishers("action_tubes") == 0, "cleaned up, it publishes no tubes")
+    assert change(stage, Transition.TRANSITION_CONFIGURE)
+    assert change(stage, Transition.TRANSITION_INACTIVE_SHUTDOWN)
+    assert state(stage) == State.PRIMARY_STATE_FINALIZED
+    assert detector.end() == 0
+    assert "Traceback" not in detector.output
+
+
+def test_a_transition_that_does_not_exist_is_refused_and_changes_nothing(stage: Stage) -> None:
+    detector = start_unconfigured(stage)
+    assert not change(stage, Transition.TRANSITION_ACTIVATE)
+    assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
+    assert detector.popen.poll() is None
+
+
+def test_autostart_activates(stage: Stage) -> None:
+    stage.detector()
+    assert state(stage) == State.PRIMARY_STATE_ACTIVE
+
+
+def test_what_cannot_work_is_refused_with_the_reason_and_can_be_mended(stage: Stage) -> None:
+    detector = start_unconfigured(
+        stage, "autostart:=true", "score_threshold:=1.5", "delta:=many", "image_transport:=theora"
+    )
+    for words, name, value in (
+        ("parameter image_transport: 'theora' is none of raw, compressed", "image_transport", "raw"),
+        ("parameter delta: 'many' is not a whole number", "delta", 0),
+        ("parameter score_threshold: 1.5 is not in 0.0 to 1.0", "score_threshold", 0.5),
+    ):
+        detector.wait_for(f"Cannot be configured: {words}")
+        assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
+        assert set_together(stage, **{name: value}).successful
+        change(stage, Transition.TRANSITION_CONFIGURE)
+    assert state(stage) == State.PRIMARY_STATE_INACTIVE
+    assert change(stage, Transition.TRANSITION_CLEANUP)
+
+    for words, name, value, good in (
+        ("/nowhere/model", "model", "/nowhere/model", str(stage.model)),
+        ("the model knows no class 'levitate'", "classes", ["bright", "levitate"], [""]),
+        ("require_gpu is set, but the network would run on the CPU", "device", "cpu", "auto"),
+    ):
+        assert set_together(stage, require_gpu=name == "device", **{name: value}).successful
+        assert not change(stage, Transition.TRANSITION_CONFIGURE)
+        assert words in detector.wait_for(words)
+        assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
+        assert set_together(stage, require_gpu=False, **{name: good}).successful
+    assert change(stage, Transition.TRANSITION_CONFIGURE)
+    assert detector.end() == 0
+    assert "Traceback" not in detector.output

@@ -1,0 +1,107 @@
+"""Parameters: described, checked together, applied all or none, while images come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from rcl_interfaces.srv import DescribeParameters, GetParameters
+from rclpy.parameter import parameter_value_to_python
+from stage import ROOT, Stage, set_together, walker
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.ros.parameter_reference import reference
+from amtnet_ros.ros.parameters import AT_START, PARAMETERS, TABLE
+
+
+def get(stage: Stage, *names: str) -> list[Any]:
+    answer = stage.call(GetParameters, "/detector/get_parameters", GetParameters.Request(names=list(names)))
+    return [parameter_value_to_python(value) for value in answer.values]
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots, as ROS names parameters."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def test_the_configuration_file_lists_every_parameter_with_its_default() -> None:
+    text = (ROOT / "config" / "detector.yaml").read_text()
+    listed = flat(yaml.safe_load(text)["/**"]["ros__parameters"])
+    assert listed == {parameter.name: parameter.default for parameter in PARAMETERS}
+    assert list(listed) == [parameter.name for parameter in PARAMETERS]
+
+
+def test_the_reference_in_the_documentation_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "parameters.md").read_text() == reference()
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
+def test_every_default_is_allowed_and_described(parameter: Any) -> None:
+    parameter.checked(parameter.default)
+    assert len(parameter.text) > 20
+    assert parameter.text.endswith(".")
+
+
+def test_an_integer_stands_for_a_float_and_nothing_else_for_anything() -> None:
+    assert TABLE["score_threshold"].checked(1) == 1.0
+    for name, wrong in [("score_threshold", True), ("delta", 1.0), ("autostart", 1), ("model", 3), ("classes", "walk")]:
+        with pytest.raises(UserError, match=name):
+            TABLE[name].checked(wrong)
+
+
+def test_parameters_at_run_time(stage: Stage) -> None:
+    detector = stage.detector()
+    stage.film(walker(), until=lambda: any(message.tubes for message in stage.tubes))
+
+    # Described, with ranges and read-only flags.
+    names = [parameter.name for parameter in PARAMETERS]
+    described = stage.call(
+        DescribeParameters, "/detector/describe_parameters", DescribeParameters.Request(names=names)
+    ).descriptors
+    for parameter, descriptor in zip(PARAMETERS, described, strict=True):
+        assert parameter.text in descriptor.description
+        assert descriptor.read_only == (parameter.effect == AT_START)
+        ranged = bool(descriptor.floating_point_range or descriptor.integer_range)
+        assert ranged == (parameter.low is not None)
+
+    # All or none, and the reason is given.
+    result = set_together(stage, score_threshold=0.5, classes=["levitate"])
+    assert not result.successful
+    assert "levitate" in result.reason
+    assert get(stage, "score_threshold") == [0.05]
+    for name, wrong in [("score_threshold", 1.5), ("delta", -1), ("image_timeout", "soon"), ("autostart", False)]:
+        result = set_together(stage, **{name: wrong, "trail_length": 7})
+        assert not result.successful
+        assert name in result.reason
+        assert get(stage, "trail_length") == [30]
+
+    # A change takes effect while images come.
+    assert set_together(stage, score_threshold=1.0, trail_length=7).successful
+    assert get(stage, "score_threshold", "trail_length") == [1.0, 7]
+
+    def calm() -> bool:
+        return len(stage.tubes) > 10 and not any(message.tubes for message in stage.tubes[-3:])
+
+    stage.film(walker(), until=calm)
+    assert set_together(stage, score_threshold=0.0).successful
+    stage.film(walker(), until=lambda: stage.tubes[-1].tubes)
+    assert "Traceback" not in detector.output
+
+
+def test_an_unknown_parameter_is_named_with_the_one_that_was_meant(stage: Stage) -> None:
+    detector = stage.run(
+        "detector_node",
+        "--ros-args",
+        "-p",
+        "score_treshold:=0.4",
+        "-p",
+        f"model:={stage.model}",
+        "-p",
+        "autostart:=true",
+    )
+    output = detector.wait_for("Looking at")
+    assert "unknown parameter 'score_treshold' is ignored; did you mean 'score_threshold'?" in output

@@ -1,0 +1,186 @@
+"""Frames in, tube updates out: the parts in a row, on real clips and the bundled model."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
+from amtnet_ros.errors import UserError
+from amtnet_ros.pipeline import Pipeline, PipelineOptions
+from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.video import open_source
+
+SECOND = 1_000_000_000
+CLIP = "jhmdb21/videos/walk/"
+
+
+@pytest.fixture(scope="module")
+def images(data_root: Path) -> list[np.ndarray]:
+    """24 frames, 320x240, of a clip of somebody walking."""
+    clip = sorted((data_root / CLIP).glob("*.mp4"))[0]
+    return list(itertools.islice(open_source(str(clip)), 24))
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline.from_model("light", "cpu")
+
+
+@pytest.fixture
+def fresh(pipeline: Pipeline) -> Pipeline:
+    """The pipeline as after loading."""
+    pipeline.reset()
+    pipeline.configure(PipelineOptions())
+    pipeline.on_micro_tubes = None
+    return pipeline
+
+
+def stamp(number: float, rate: float = 30.0) -> int:
+    return 7_000_000_000_123 + round(number / rate * SECOND)
+
+
+def watch(pipeline: Pipeline, images: list[np.ndarray], rate: float = 30.0) -> list[TubeUpdate]:
+    updates = [u for i, image in enumerate(images) for u in pipeline.push(stamp(i, rate), image)]
+    return updates + pipeline.finish()
+
+
+def test_every_frame_gets_one_update_with_its_own_stamp(fresh, images):
+    updates = watch(fresh, images)
+    assert [update.stamp for update in updates[:-1]] == [stamp(i) for i in range(len(images))]
+    assert [update.frame for update in updates[:-1]] == list(range(len(images)))
+    assert all(update.image_size == (320, 240) for update in updates[:-1])
+
+
+def test_the_first_window_of_flow_is_shifted_inside_and_then_no_frame_waits(fresh, images):
+    counts = [len(fresh.push(stamp(i), image)) for i, image in enumerate(images[:9])]
+    assert counts == [0, 0, 0, 0, 0, 6, 1, 1, 1]
+
+
+def test_every_tube_ends_exactly_once(fresh, images):
+    updates = watch(fresh, images)
+    ended = Counter(tube.id for update in updates for tube in update.tubes if tube.state == TubeState.ENDED)
+    seen = {tube.id for update in updates for tube in update.tubes}
+    assert seen
+    assert ended == dict.fromkeys(seen, 1)
+
+
+def test_boxes_are_in_pixels_of_the_source_image_whatever_its_size(fresh, images):
+    def strongest(frames: list[np.ndarray]) -> np.ndarray:
+        found: list[MicroTubes] = []
+        fresh.on_micro_tubes = found.append
+        watch(fresh, frames)
+        return np.stack([pair.boxes[pair.scores.argmax(), 0] for pair in found if len(pair)])
+
+    doubled = [image.repeat(2, axis=0).repeat(2, axis=1) for image in images]
+    small, large = strongest(images), strongest(doubled)
+    assert len(small) == len(large)
+    assert small.max() <= 320
+    assert np.median(np.abs(large - 2 * small)) < 8
+
+
+def test_a_black_scene_gives_updates_without_confirmed_tubes_above_a_high_threshold(fresh):
+    fresh.configure(PipelineOptions(score_threshold=0.9))
+    updates = watch(fresh, [np.zeros((240, 320, 3), np.uint8)] * 8)
+    assert len(updates) == 9
+    assert not any(update.tubes for update in updates)
+
+
+@pytest.mark.parametrize("delta", [2, 4, 8])
+def test_a_larger_delta_processes_fewer_frames_and_interpolates_between_them(fresh, images, delta):
+    fresh.configure(PipelineOptions(delta=delta))
+    updates = watch(fresh, images)[:-1]
+    keys = sorted({*range(0, 24, delta), 23})
+    assert [update.frame for update in updates] == keys
+    boxes = [tube for update in updates for tube in update.tubes if len(tube.frames)]
+    between = [~np.isin(tube.frames, keys) for tube in boxes]
+    assert any(frames.any() for frames in between)
+    assert all(tube.interpolated[frames].all() for tube, frames in zip(boxes, between, strict=True))
+
+
+def test_encoding_a_frame_once_or_in_another_run_gives_the_same_tubes(fresh, images):
+    first, second = watch(fresh, images), (fresh.reset(), watch(fresh, images))[1]
+    for a, b in zip(first, second, strict=True):
+        assert [t.label for t in a.tubes] == [t.label for t in b.tubes]
+        for one, other in zip(a.tubes, b.tubes, strict=True):
+            np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_duplicates_late_and_too_frequent_frames_are_dropped_and_counted(fresh, images):
+    before = dict(fresh.counters)
+    for number in (0, 1, 1, 2, 1.5, 2.2, 3):
+        fresh.push(stamp(number), images[0])
+    gained = {name: count - before[name] for name, count in fresh.counters.items() if count != before[name]}
+    assert gained == {"taken": 4, "duplicate": 1, "late": 1, "too_soon": 1}
+
+
+def test_a_long_jump_back_ends_all_tubes_and_starts_a_new_session(fresh, images):
+    session = fresh.session
+    alive: set[int] = set()
+    for i, image in enumerate(images[:12]):
+        for update in fresh.push(stamp(100 + i), image):
+            alive = {tube.id for tube in update.tubes if tube.state != TubeState.ENDED}
+    assert alive
+    updates = fresh.push(stamp(0), images[0])
+    assert {tube.id for update in updates for tube in update.tubes if tube.state == TubeState.ENDED} == alive
+    assert fresh.session != session
+
+
+def test_frames_across_a_long_gap_are_not_paired(fresh, images):
+    pairs: list[MicroTubes] = []
+    fresh.on_micro_tubes = pairs.append
+    for i, image in enumerate(images[:16]):
+        fresh.push(stamp(i if i < 8 else i + 30), image)
+    spans = {pair.frames[1] - pair.frames[0] for pair in pairs}
+    assert spans == {1}
+    assert not any(pair.stamps[0] < stamp(20) < pair.stamps[1] for pair in pairs)
+
+
+def test_another_image_size_begins_a_new_stream(fresh, images):
+    session = fresh.session
+    for i, image in enumerate(images[:8]):
+        fresh.push(stamp(i), image)
+    fresh.push(stamp(8), np.ascontiguousarray(images[8][:120, :160]))
+    assert fresh.session != session
+
+
+def test_a_half_rate_camera_yields_pairs_that_span_two_nominal_frames(fresh, images):
+    updates = watch(fresh, images[::2], rate=15.0)
+    assert [update.frame for update in updates[:-1]] == list(range(0, 24, 2))
+    assert {update.delta for update in updates[1:-1]} == {2}
+
+
+def test_only_allowed_classes_are_reported(fresh, images):
+    fresh.configure(PipelineOptions(score_threshold=0.01, classes=("run",)))
+    labels = {tube.label for update in watch(fresh, images) for tube in update.tubes}
+    assert labels <= {fresh.card.labels.index("run")}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda: PipelineOptions(delta=0),
+        lambda: PipelineOptions(score_threshold=1.5),
+        lambda: PipelineOptions(max_frame_gap=-1.0),
+        lambda: PipelineOptions(linker=LinkerOptions(mode="nobody")),
+        lambda: PipelineOptions(classes=("flying",)),
+    ],
+)
+def test_bad_options_are_refused_and_change_nothing(fresh, options):
+    before = fresh.options
+    with pytest.raises(UserError):
+        fresh.configure(options())
+    assert fresh.options == before
+
+
+def test_the_mode_of_linking_changes_while_running(fresh, images):
+    for i, image in enumerate(images[:10]):
+        fresh.push(stamp(i), image)
+    fresh.configure(replace(PipelineOptions(), linker=LinkerOptions(mode="actor")))
+    updates = [u for i, image in enumerate(images[10:14], start=10) for u in fresh.push(stamp(i), image)]
+    assert len(updates) == 4

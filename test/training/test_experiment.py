@@ -1,0 +1,128 @@
+"""Experiments: every mistake is named with its key; the configurations that come with the package are whole."""
+
+from pathlib import Path
+
+import pytest
+
+from amtnet_ros.cli.train import train
+from amtnet_ros.errors import UserError
+from amtnet_ros.training.config import Experiment, first_difference, read_experiment
+
+CONFIGURATIONS = sorted((Path(__file__).parents[2] / "config" / "train").glob("*.yaml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "experiment.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_the_configurations_are_valid_and_named_as_their_files(path):
+    assert read_experiment(path).name == path.stem
+
+
+def test_the_papers_recipe_is_the_papers():
+    """Optimisation in the release, and its one-stream networks as the start of the fused one."""
+    by_name = {path.stem: read_experiment(path) for path in CONFIGURATIONS}
+    for name in ("paper_rgb", "paper_flow", "paper_sum"):
+        optimiser = by_name[name].optimiser
+        assert (optimiser.name, optimiser.momentum, optimiser.weight_decay) == ("sgd", 0.9, 1e-4)
+        assert (optimiser.learning_rate, optimiser.trunk_factor, optimiser.bias_factor) == (5e-4, 0.5, 2.0)
+        assert (optimiser.batch_size, optimiser.iterations) == (8, 70_000)
+        assert (optimiser.schedule, optimiser.drops) == ("step", (50_000,))
+        assert (by_name[name].network.trunk, by_name[name].network.image_size) == ("vgg16", 300)
+        assert by_name[name].data.placement == "centred"
+        assert by_name[name].augmentation.expand == 4
+    initial = by_name["paper_sum"].initial
+    assert (initial.rgb, initial.flow) == ("runs/paper_rgb/checkpoint.pt", "runs/paper_flow/checkpoint.pt")
+
+
+def test_overrides_change_single_keys(write):
+    path = write("name: a\noptimiser: {batch_size: 4, iterations: 9}\n")
+    changed = read_experiment(path, ["optimiser.batch_size=2", "data.deltas=[1, 3]", "optimiser.learning_rate=1e-3"])
+    assert (changed.optimiser.batch_size, changed.optimiser.iterations) == (2, 9)
+    assert (changed.data.deltas, changed.optimiser.learning_rate) == ((1, 3), 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (
+            "name: a\noptimiser: {learning_rat: 1}\n",
+            [],
+            r"optimiser\.learning_rat: no such key; did you mean learning_rate",
+        ),
+        ("name: a\nzzz: 1\n", [], r"zzz: no such key; there are name, data, network"),
+        ("optimiser: {}\n", [], r"name: "),
+        ("name: a\ndata: {deltas: []}\n", [], r"data\.deltas: "),
+        ("name: a\ndata: {deltas: [1, -2]}\n", [], r"data\.deltas\.1: "),
+        ("name: a\ndata: {feed: []}\n", [], r"data\.feed: "),
+        ("name: a\ndata: {dataset: kinetics}\n", [], r"data\.dataset: "),
+        ("name: a\ndata: {dataset: custom}\n", [], r"data: dataset custom needs root"),
+        (
+            "name: a\ndata: {feed: [rgb]}\nnetwork: {streams: [flow]}\n",
+            [],
+            r"data\.feed: the network has no stream rgb",
+        ),
+        ("name: a\ndata: {dataset: ucf101_24}\naugmentation: {copy_paste: 0.5}\n", [], r"augmentation\.copy_paste: "),
+        ("name: a\naugmentation: {copy_paste: 2}\n", [], r"augmentation\.copy_paste: "),
+        (
+            "name: a\ninitial: {rgb: null}\nnetwork: {streams: [flow]}\noptimiser: {freeze_rgb_blocks: 3}\n",
+            [],
+            r"optimiser\.freeze_rgb",
+        ),
+        ("name: a\ndata: {deltas: [0]}\noptimiser: {batch_size: 1}\n", [], r"optimiser\.batch_size: "),
+        ("name: a\noptimiser: {batch_size: eight}\n", [], r"optimiser\.batch_size: "),
+        ("name: a\n", ["optimiser.iterations=0"], r"optimiser\.iterations: "),
+        ("name: a\n", ["optimiser.iterations"], r"override 'optimiser\.iterations': must look like"),
+        ("name: a\n", ["name.x=1"], r"override 'name\.x=1': 'name' is not a section"),
+        ("name: a\n", ["data.deltas=[1"], r"override 'data\.deltas=\[1': the value is not YAML"),
+        ("name: [\n", [], r"experiment\.yaml: not YAML"),
+        ("- a\n", [], r"must hold keys and values"),
+        ("1: 2\n", [], r"keys must be words"),
+    ],
+)
+def test_the_first_mistake_is_named_in_one_line(write, text, overrides, message):
+    path = write(text)
+    with pytest.raises(UserError, match=message) as raised:
+        read_experiment(path, overrides)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.yaml: cannot be read"):
+        read_experiment(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: é".encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.yaml: not a text file"):
+        read_experiment(tmp_path / "latin.yaml")
+
+
+def test_only_what_changes_the_result_makes_another_experiment():
+    one = Experiment(name="a")
+    same = Experiment(name="b", run={"workers": 5, "checkpoint_every": 3, "validate_every": 7})
+    assert first_difference(one, same) is None
+    other = Experiment(name="a", optimiser={"iterations": 5})
+    assert first_difference(one, other) == "optimiser.iterations was 70000, and is now 5"
+    assert first_difference(one, Experiment(name="a", run={"seed": 2})) == "run.seed was 0, and is now 2"
+
+
+def test_the_help_names_every_option():
+    from click.testing import CliRunner
+
+    text = CliRunner().invoke(train, ["--help"]).output
+    for word in (
+        "--config",
+        "--out",
+        "--cache",
+        "--device",
+        "--data-root",
+        "--allow-changes",
+        "torchrun",
+        "SECTION.KEY",
+    ):
+        assert word in text
