@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from amtnet_ros.errors import UserError
+
 N_MAPS = 6
 
 
@@ -31,6 +33,15 @@ class Trunk(nn.Module, ABC):
 
     def pretrained(self) -> list[nn.Module]:
         """The layers that initial weights exist for; none unless a trunk says so."""
+        return []
+
+    def lowest(self, blocks: int) -> list[nn.Module]:
+        """The first layer and the first `blocks` blocks, none of them for 0; what training may freeze.
+
+        Raises UserError unless the trunk says what its blocks are.
+        """
+        if blocks:
+            raise UserError(f"{type(self).__name__} has no blocks to freeze; set optimiser.freeze_blocks to 0")
         return []
 
     @abstractmethod

@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from amtnet_ros.data.repeats import RepeatHandling
 from amtnet_ros.errors import UserError
 
+Stream = Literal["rgb", "flow"]
+
 
 class _Section(BaseModel, extra="forbid", frozen=True):
     """Unknown keys are mistakes, not comments."""
@@ -51,7 +53,7 @@ class NetworkConfig(_Section):
     """See model.amtnet.NetworkOptions."""
 
     trunk: str = "efficientnet_lite0"
-    streams: tuple[Literal["rgb", "flow"], ...] = Field(("rgb", "flow"), min_length=1)
+    streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
     image_size: int = Field(300, ge=128)
 
@@ -91,9 +93,9 @@ class OptimiserConfig(_Section):
     """Learning. Rates are those of the heads; the trunk's is multiplied by trunk_factor.
 
     batch_size: pairs a step of each process; rates are not scaled with the number of processes.
-    schedule: 'step' drops by 10 at each of `drops`; 'cosine' falls to 1 % at the end. freeze_rgb_blocks: the stem and
-    so many blocks of a light appearance trunk stay as they were initialised (batch statistics included);
-    freeze_rgb_batch_norm: the batch statistics of all its ImageNet layers do.
+    schedule: 'step' drops by 10 at each of `drops`; 'cosine' falls to 1 % at the end. freeze_blocks, by
+    stream: the stem and so many blocks of its trunk stay as they were initialised (batch statistics included).
+    freeze_batch_norm: the streams in which the batch statistics of all ImageNet layers do.
     ema: memory of the moving average of the weights, which is what is validated and exported; 0 for none.
     precision: of the forward pass. auto is bfloat16 on a GPU that has it, else float32; float16 scales the loss.
     """
@@ -113,8 +115,8 @@ class OptimiserConfig(_Section):
     clip_gradient: float = Field(20.0, gt=0)
     ema: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1, description="of whole channels of the fused maps, before the heads")
-    freeze_rgb_blocks: int = Field(0, ge=0)
-    freeze_rgb_batch_norm: bool = False
+    freeze_blocks: dict[Stream, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    freeze_batch_norm: tuple[Stream, ...] = ()
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
@@ -154,10 +156,10 @@ class Experiment(_Section):
             raise ValueError("augmentation.copy_paste: needs the actors' masks, which only jhmdb21 has")
         if self.optimiser.batch_size == 1 and self.data.deltas == (0,) and self.network.trunk != "vgg16":
             raise ValueError("optimiser.batch_size: batch statistics of single frames need 2 or more")
-        if "rgb" not in self.network.streams and (
-            self.optimiser.freeze_rgb_blocks or self.optimiser.freeze_rgb_batch_norm
-        ):
-            raise ValueError("optimiser.freeze_rgb_…: the network has no stream rgb (network.streams)")
+        for key in ("freeze_blocks", "freeze_batch_norm"):
+            for stream in getattr(self.optimiser, key):
+                if stream not in self.network.streams:
+                    raise ValueError(f"optimiser.{key}: the network has no stream {stream} (network.streams)")
         return self
 
 

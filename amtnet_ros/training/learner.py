@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.efficientnet_lite import EfficientNetLite
 from amtnet_ros.model.loss import make_targets, multibox_loss
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, OptimiserConfig
@@ -140,22 +139,15 @@ def as_float(images: Tensor | None) -> Tensor | None:
 
 
 def freeze(network: AMTnet, options: OptimiserConfig) -> None:
-    """Take the frozen blocks out of learning. Raises UserError if the trunk has none to freeze."""
-    if not (options.freeze_rgb_blocks or options.freeze_rgb_batch_norm):
-        return
-    trunk = network.trunk("rgb")
-    if not isinstance(trunk, EfficientNetLite):
-        raise UserError(f"optimiser.freeze_rgb_…: a trunk {network.options.trunk} has no such blocks; set them to 0")
-    for module in trunk.lowest(options.freeze_rgb_blocks):
-        module.requires_grad_(False)
+    """Take the frozen blocks out of learning. Raises UserError if a trunk has no such blocks."""
+    for stream, blocks in options.freeze_blocks.items():
+        for module in network.trunk(stream).lowest(blocks):
+            module.requires_grad_(False)
 
 
 def keep_frozen(network: AMTnet, options: OptimiserConfig) -> None:
     """Layers that do not learn keep their batch statistics too."""
-    modules: list[nn.Module] = []
-    trunk = network.trunk("rgb") if "rgb" in network.options.streams else None
-    if isinstance(trunk, EfficientNetLite):
-        modules += trunk.lowest(options.freeze_rgb_blocks)
-        modules += trunk.pretrained() if options.freeze_rgb_batch_norm else []
+    modules = [m for stream, blocks in options.freeze_blocks.items() for m in network.trunk(stream).lowest(blocks)]
+    modules += [module for stream in options.freeze_batch_norm for module in network.trunk(stream).pretrained()]
     for module in modules:
         module.eval()

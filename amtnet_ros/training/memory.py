@@ -20,7 +20,7 @@ def memory_advice(experiment: Experiment) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"the GPU's memory is full: lower optimiser.batch_size (now {options.batch_size}) or network.image_size "
-            f"(now {experiment.network.image_size}), or freeze more blocks (optimiser.freeze_rgb_blocks)"
+            f"(now {experiment.network.image_size}), or freeze more blocks (optimiser.freeze_blocks)"
         ) from error
     except MemoryError as error:
         raise UserError(_of_cpu(options.batch_size, run.workers)) from error

@@ -72,9 +72,9 @@ def test_overrides_change_single_keys(write):
         ("name: a\ndata: {dataset: ucf101_24}\naugmentation: {copy_paste: 0.5}\n", [], r"augmentation\.copy_paste: "),
         ("name: a\naugmentation: {copy_paste: 2}\n", [], r"augmentation\.copy_paste: "),
         (
-            "name: a\ninitial: {rgb: null}\nnetwork: {streams: [flow]}\noptimiser: {freeze_rgb_blocks: 3}\n",
+            "name: a\ninitial: {rgb: null}\nnetwork: {streams: [flow]}\noptimiser: {freeze_blocks: {rgb: 3}}\n",
             [],
-            r"optimiser\.freeze_rgb",
+            r"optimiser\.freeze_blocks: the network has no stream rgb",
         ),
         ("name: a\ndata: {deltas: [0]}\noptimiser: {batch_size: 1}\n", [], r"optimiser\.batch_size: "),
         ("name: a\noptimiser: {batch_size: eight}\n", [], r"optimiser\.batch_size: "),

@@ -88,7 +88,7 @@ def test_weights_that_diverged_are_called_so(make_learner):
 def test_frozen_blocks_keep_weights_and_statistics(make_learner):
     learner = make_learner(
         network={"trunk": "efficientnet_lite0", "image_size": 128},
-        optimiser={"freeze_rgb_blocks": 5, "freeze_rgb_batch_norm": True, "ema": 0.9},
+        optimiser={"freeze_blocks": {"rgb": 5}, "freeze_batch_norm": ["rgb"], "ema": 0.9},
     )
     before = {name: value.clone() for name, value in learner.network.state_dict().items()}
     learner.learn(collate([sample(0)]))
@@ -105,8 +105,8 @@ def test_frozen_blocks_keep_weights_and_statistics(make_learner):
 
 
 def test_freezing_needs_a_trunk_with_blocks(make_learner):
-    with pytest.raises(UserError, match="a trunk plain has no such blocks"):
-        make_learner(optimiser={"freeze_rgb_blocks": 2})
+    with pytest.raises(UserError, match="PlainTrunk has no blocks to freeze"):
+        make_learner(optimiser={"freeze_blocks": {"rgb": 2}})
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
