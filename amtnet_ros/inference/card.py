@@ -43,6 +43,7 @@ class Training(BaseModel, extra="forbid", frozen=True):
     """Where the weights come from.
 
     calibration_frames: of an int8 model, that set its ranges. experiment: the training configuration, as it was run.
+    earlier: the runs whose weights it started from, the first one first, each with its experiment and iterations.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class Training(BaseModel, extra="forbid", frozen=True):
     iterations: int | None = None
     calibration_frames: int | None = None
     experiment: dict[str, Any] = {}
+    earlier: tuple[dict[str, Any], ...] = ()
 
 
 class ModelCard(BaseModel, extra="forbid", frozen=True):

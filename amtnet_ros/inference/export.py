@@ -44,18 +44,20 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and what is known of it. experiment: its training configuration, as JSON gives it."""
+    """A trained network and what is known of it. experiment, earlier: see `card.Training`."""
 
     network: AMTnet
     labels: tuple[str, ...]
     experiment: dict[str, Any]
     iterations: int | None = None
+    earlier: tuple[dict[str, Any], ...] = ()
 
 
 def read_trained(checkpoint: Path) -> Trained:
     """Read a checkpoint of `amtnet train`. Raises UserError where it cannot be read."""
     network, content = load_network(checkpoint)
-    return Trained(network, tuple(content["labels"]), json.loads(content["experiment"]), int(content["step"]))
+    earlier = tuple(json.loads(content.get("earlier", "[]")))
+    return Trained(network, tuple(content["labels"]), json.loads(content["experiment"]), int(content["step"]), earlier)
 
 
 def export_model(
@@ -108,11 +110,20 @@ def make_card(trained: Sequence[Trained], name: str, options: ExportOptions) -> 
             seed=experiment.get("run", {}).get("seed"),
             iterations=trained[0].iterations,
             experiment=experiment,
+            earlier=_earlier_runs(trained),
         ),
         precision=options.precision,
         opset=OPSET,
         files={},
     )
+
+
+def _earlier_runs(trained: Sequence[Trained]) -> tuple[dict[str, Any], ...]:
+    """The runs before; of late fusion also the motion network's own, which `experiment` does not tell."""
+    runs = list(trained[0].earlier)
+    for part in trained[1:]:
+        runs += [*part.earlier, {"experiment": part.experiment, "iterations": part.iterations}]
+    return tuple(runs)
 
 
 def _check_late(trained: Sequence[Trained], streams: tuple[str, ...]) -> None:

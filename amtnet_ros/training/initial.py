@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -28,6 +30,21 @@ def initialise(network: AMTnet, config: InitialConfig) -> None:
             network.trunk(stream).load_initial_weights(source)
     if config.heads is not None:
         _load_part(network.heads, _checkpoint_part(config.heads, "heads."), config.heads)
+
+
+def earlier_runs(config: InitialConfig) -> list[dict[str, Any]]:
+    """The runs whose checkpoints the configuration names, after those that they started from: experiment, iterations.
+
+    Raises UserError where a checkpoint cannot be read.
+    """
+    runs: list[dict[str, Any]] = []
+    for source in (config.rgb, config.flow, config.heads):
+        if source is None or not source.endswith(CHECKPOINT_SUFFIX):
+            continue
+        content = load_checkpoint(Path(source))
+        own = {"experiment": json.loads(content["experiment"]), "iterations": content["step"]}
+        runs += [run for run in (*json.loads(content.get("earlier", "[]")), own) if run not in runs]
+    return runs
 
 
 def _checkpoint_part(source: str, prefix: str) -> dict[str, Tensor]:

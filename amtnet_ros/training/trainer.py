@@ -29,7 +29,7 @@ from amtnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.training.config import DataConfig, Experiment, first_difference
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import describe_environment
-from amtnet_ros.training.initial import initialise
+from amtnet_ros.training.initial import earlier_runs, initialise
 from amtnet_ros.training.learner import Learner, freeze
 from amtnet_ros.training.memory import memory_advice
 from amtnet_ros.training.run_folder import RunFolder
@@ -64,6 +64,7 @@ class Trainer:
         with memory_advice(experiment):
             network = make_network(experiment, self.dataset).to(self.processes.device)
             self.learner = Learner(network, experiment, self.processes)
+        self._earlier = json.dumps(earlier_runs(experiment.initial))
         self.folder = RunFolder(folder)
         if self.folder.checkpoint.exists():
             self._resume(load_checkpoint(self.folder.checkpoint), allow_changes)
@@ -142,6 +143,7 @@ class Trainer:
             "options": asdict(self.learner.network.options),
             "labels": list(self.dataset.classes),
             "experiment": self.experiment.model_dump_json(),
+            "earlier": self._earlier,
             "processes": self.processes.world,
             **self.learner.state(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,13 @@ def test_the_deployed_network_is_the_same_function() -> None:
 
 
 def test_a_checkpoint_becomes_a_model_that_runs(tmp_path: Path) -> None:
-    from dataclasses import asdict
-
     trained = tiny_trained(("rgb",))
     content = {
         "step": 10,
         "options": asdict(trained.network.options),
         "labels": list(LABELS),
         "experiment": '{"name": "tiny", "data": {"split": 3, "deltas": [0]}}',
+        "earlier": '[{"experiment": {"name": "first"}, "iterations": 7}]',
         "network": trained.network.state_dict(),
         "average": None,
     }
@@ -50,6 +50,7 @@ def test_a_checkpoint_becomes_a_model_that_runs(tmp_path: Path) -> None:
     card = export_model([read_trained(tmp_path / "checkpoint.pt")], tmp_path / "out" / "rgb-model", options)
     assert (card.name, card.description, card.delta, card.rate) == ("rgb-model", "A test.", 4, 25)
     assert (card.training.split, card.training.iterations, card.flow, card.fusion) == (3, 10, None, "none")
+    assert card.training.earlier == ({"experiment": {"name": "first"}, "iterations": 7},)
     engine = make_engine(tmp_path / "out" / "rgb-model", "cpu", threads=1)
     frame, _ = scene(1)
     encoded = engine.encode(frame, None)

@@ -1,5 +1,7 @@
 """Where weights start: VGG-16 as torchvision lays it out, ImageNet for the light trunk, earlier runs."""
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
@@ -13,7 +15,7 @@ from amtnet_ros.model.amtnet import AMTnet, NetworkOptions  # noqa: E402
 from amtnet_ros.model.vgg16 import CONV4_3_END, Vgg16Ssd  # noqa: E402
 from amtnet_ros.training.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.training.config import InitialConfig  # noqa: E402
-from amtnet_ros.training.initial import initialise  # noqa: E402
+from amtnet_ros.training.initial import earlier_runs, initialise  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,19 @@ def test_averaged_weights_are_preferred(tmp_path):
     initialise(network, InitialConfig(rgb=str(tmp_path / "a.pt")))
     assert (network.state_dict()["trunks.rgb._conv_stem.weight"] == 1).all()
     assert not (network.state_dict()["heads.classify.0.first.weight"] == 1).all()
+
+
+def test_the_runs_that_weights_come_from_are_known_to_the_first(tmp_path):
+    def run(name, earlier=()):
+        content = {"experiment": json.dumps({"name": name}), "step": len(name), "earlier": json.dumps(earlier)}
+        save_checkpoint(tmp_path / f"{name}.pt", content)
+        return {"experiment": {"name": name}, "iterations": len(name)}
+
+    first = run("first")
+    rgb, flow = run("rgb", [first]), run("flow", [first])
+    config = InitialConfig(**{stream: str(tmp_path / f"{stream}.pt") for stream in ("rgb", "flow")})
+    assert earlier_runs(config) == [first, rgb, flow]
+    assert earlier_runs(InitialConfig()) == []
 
 
 def test_sources_that_are_missing_or_do_not_fit_are_named(tmp_path, vgg_file):
