@@ -41,7 +41,7 @@ def train(
 
     \b
     amtnet train --config config/train/smoke.yaml
-    amtnet train --config config/train/light_pairs.yaml optimiser.batch_size=2 'data.deltas=[1,2]'
+    amtnet train --config config/train/light_rgb.yaml optimiser.batch_size=2 data.split=2
     amtnet train --config my.yaml data.dataset=custom data.root=my_actions.json
     torchrun --nproc-per-node 4 -m amtnet_ros.cli.main train --config config/train/paper_sum.yaml
 
