@@ -18,7 +18,7 @@ def allowed(node: str) -> dict[str, set[str]]:
     (profile,) = [each for each in ElementTree.parse(POLICY).iter("profile") if each.get("node") == node]
     names: dict[str, set[str]] = {"publish": set(), "subscribe": set(), "reply": set()}
     for group in profile:
-        for right in group.keys():
+        for right in group.attrib:
             names[right] |= {(name.text or "").replace("~", f"/{node}") for name in group}
     return {right: {name if name.startswith("/") else f"/{name}" for name in every} for right, every in names.items()}
 
