@@ -43,7 +43,7 @@ def test_tubes_and_video_are_recorded(stage: Stage, tmp_path: Path) -> None:
         ),
     )
     recorder = stage.run("recorder", "--tubes", str(tubes_file), "--video", str(video_file))
-    wait_until(lambda: stage.node.count_publishers("action_tubes"), "we hear the detector")
+    stage.be_heard()
     player = stage.run("player", str(clip), "--rate", "15", "--lockstep", "--subscribers", "2", "--wait", "40")
     assert player.wait() == 0, player.output + detector.output
     assert detector.end(signal.SIGINT) == 0
