@@ -110,7 +110,8 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
         answers.wait(stop)
     publisher.wait_for_all_acked(Duration(seconds=_FAREWELL))
     stop.wait(_FAREWELL)
-    node.get_logger().info(f"Played to the end: {schedule.count} images")
+    silence = f", {answers.missing} without a word of the detector" if answers and answers.missing else ""
+    node.get_logger().info(f"Played to the end: {schedule.count} images{silence}")
     return 0
 
 
@@ -180,7 +181,7 @@ class _Answers:
     """What the detector says of each image once it is done with it.
 
     It says nothing of an image that was lost on the way, and there may be no detector: each wait in vain makes the next
-    one shorter.
+    one shorter. missing: how many images were not answered.
     """
 
     _FIRST_PATIENCE, _LEAST_PATIENCE, _MOST_PATIENCE = 2.0, 0.1, 10.0  # seconds
@@ -189,6 +190,7 @@ class _Answers:
         self._answered = True  # there is nothing to wait for before the first image
         self._newest, self._newest_at = 0, 0.0
         self._patience = self._FIRST_PATIENCE
+        self.missing = 0
         node.create_subscription(Latency, "detector/latency", self._on_answer, PICTURES)
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
@@ -203,6 +205,7 @@ class _Answers:
         while not self._answered and not stop.is_set():
             if time.monotonic() - self._newest_at > self._patience:
                 self._patience = max(self._LEAST_PATIENCE, self._patience / 2)
+                self.missing += 1
                 return
             self._executor.spin_once(timeout_sec=0.02)
 

@@ -70,7 +70,7 @@ def test_tubes_and_video_are_recorded(stage: Stage, tmp_path: Path) -> None:
         for stamp, box in published.get(line["id"], {}).items():
             np.testing.assert_allclose(recorded[stamp], box, atol=0.006)
     assert "Action tubes" in recorder.output
-    assert f"{COUNT} steps of the detector, {COUNT} images recorded" in recorder.output
+    assert f"{COUNT} steps of the detector, {COUNT} images recorded" in recorder.output, player.output + detector.output
 
     with av.open(str(video_file)) as container:
         stream = container.streams.video[0]
