@@ -31,6 +31,7 @@ from amtnet_ros.ros.qos import PICTURES, RESULTS
 from amtnet_ros.video import Source, Webcam, open_source
 
 _LATEST = 1.0  # seconds a frame may be late before the schedule starts anew
+_INTRODUCTION = 0.5  # seconds from our finding the subscribers until they, too, have found us
 _FAREWELL = 0.5  # seconds for the last images to be fetched out of shared memory
 
 
@@ -125,6 +126,8 @@ def _await_subscribers(publisher: Publisher[Any], options: Options, stop: thread
                 "and listen to this topic? (--subscribers 0 plays to nobody)"
             )
         stop.wait(0.02)
+    if options.subscribers:
+        stop.wait(_INTRODUCTION)
 
 
 def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:

@@ -137,7 +137,7 @@ class Stage:
     def be_heard(self) -> None:
         """Wait until the detector knows of all subscriptions there are here by now.
 
-        It answers a client only once it knows that client, and DDS announces what a node has in the order of its making.
+        It answers a client only once it knows that client, and DDS announces what a node has in the order of making.
         """
         self.call(GetState, "/detector/get_state", GetState.Request())
 
