@@ -39,7 +39,7 @@ def player(context: LaunchContext) -> list[Node]:
     source = LaunchConfiguration("video").perform(context) or str(demo_clip())
     loop = ["--loop"] if LaunchConfiguration("loop").perform(context) == "true" else []
     arguments = [source, "--topic", IMAGE, "--wait", "120", *loop]
-    return [Node(package="amtnet_ros", executable="player", arguments=arguments, output="screen", emulate_tty=True)]
+    return [Node(package="amtnet_ros", executable="player", arguments=arguments, output="screen")]
 
 
 def generate_launch_description() -> LaunchDescription:

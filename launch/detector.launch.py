@@ -46,6 +46,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "respawn", default_value="true", choices=BOOLEANS, description="Start the detector again if it dies."
     ),
+    DeclareLaunchArgument("enclave", default_value="", description="Security enclave (SROS2). Empty: none."),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal."),
     DeclareLaunchArgument(
         "rviz", default_value="false", choices=BOOLEANS, description="Show images and tubes in RViz."
@@ -61,6 +62,7 @@ def nodes(context: LaunchContext) -> list[Node]:
     """The detector and RViz, by the launch arguments."""
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     given = {name: value[name] for name in ("model", "device") if value[name]}
+    enclave = ["--enclave", value["enclave"]] if value["enclave"] else []
     switches = {name: value[name] == "true" for name in ("autostart", "use_sim_time")}
     detector = Node(
         package="amtnet_ros",
@@ -69,7 +71,7 @@ def nodes(context: LaunchContext) -> list[Node]:
         namespace=value["namespace"],
         parameters=[value["params_file"], {**switches, **given}],
         remappings=[("image", value["image"])],
-        arguments=["--ros-args", "--log-level", value["log_level"]],
+        arguments=["--ros-args", "--log-level", value["log_level"], *enclave],
         respawn=value["respawn"] == "true",
         respawn_delay=2.0,
         output="screen",

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from amtnet_ros.cli.machine import machine
 
+IDLE_SECONDS = 10.0
+
 
 @click.command("node")
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
@@ -22,19 +24,23 @@ from amtnet_ros.cli.machine import machine
 @click.option("--images", type=click.IntRange(20), default=100, show_default=True, help="How many are timed a size.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, images: int, as_json: bool) -> None:
-    """Latency from an image's stamp to the receipt of its tubes, and the node's share of it.
+    """Latency from an image's stamp to the receipt of its tubes, the node's share of it, and its CPU time while idle.
 
     A process publishes images, the detector is another. The overhead is the latency less what the
-    pipeline's stages took by the detector's own account.
+    pipeline's stages took by the detector's own account. Idle is a detector that was deactivated, while
+    the camera goes on.
     """
-    from amtnet_ros.ros.benchmark import measure_node
+    from amtnet_ros.ros.benchmark import measure_idle, measure_node
 
     console = Console(stderr=True)
     results = []
     for size in sizes:
         with console.status(f"{size} at {rate:g} Hz"):
             results.append(measure_node(model, device, size, rate, images))
+    with console.status("deactivated"):
+        idle = measure_idle(model, device, IDLE_SECONDS)
     report: dict[str, Any] = {"bench": "node", "machine": machine(), "model": model, "rate": rate, "sizes": results}
+    report["idle_cpu_percent"] = round(idle, 2)
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
@@ -49,3 +55,4 @@ def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, ima
             row["answered"],
         )
     Console().print(table)
+    Console().print(f"deactivated: {idle:.1f} % of a core")

@@ -7,10 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.client import Client
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -62,22 +68,9 @@ def measure_node(model: str, device: str, size: str, rate: float, images: int) -
 
     size: WIDTHxHEIGHT. Raises UserError where the detector does not start.
     """
-    environment = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    os.environ.update(environment)
-    parameters = [word for name, value in (("model", model), ("device", device)) for word in ("-p", f"{name}:={value}")]
-    command = [sys.executable, "-m", "amtnet_ros.ros.detector_node", "--ros-args", "-p", "autostart:=true", *parameters]
-    remap = ["-r", "image:=/camera/image_raw", "--log-level", "error"]
-    detector = subprocess.Popen([*command, *remap], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    rclpy.init()
-    camera = Camera()
-    try:
-        _await(camera, detector)
+    with _running(model, device) as (camera, _):
         stamps = _play(camera, size, rate, images)
-    finally:
-        camera.destroy_node()
-        rclpy.try_shutdown()
-        detector.send_signal(signal.SIGINT)
-        detector.wait(30)
+        _await_answer(camera, stamps[-1])
     latency = [camera.received[stamp] for stamp in stamps if stamp in camera.received]
     overhead = [camera.overhead[stamp] for stamp in stamps if stamp in camera.overhead]
     if not latency or not overhead:
@@ -90,6 +83,37 @@ def measure_node(model: str, device: str, size: str, rate: float, images: int) -
     }
 
 
+def measure_idle(model: str, device: str, seconds: float) -> float:
+    """CPU time of a deactivated detector, in percent of one core, while a camera of 640x480 goes on at 30 Hz."""
+    with _running(model, device) as (camera, detector):
+        _deactivate(camera)
+        _play(camera, "640x480", 30.0, 15)  # what deactivation leaves to do is done
+        before, begin = _cpu_seconds(detector.pid), time.monotonic()
+        _play(camera, "640x480", 30.0, round(30 * seconds))
+        return 100 * (_cpu_seconds(detector.pid) - before) / (time.monotonic() - begin)
+
+
+@contextmanager
+def _running(model: str, device: str) -> Iterator[tuple[Camera, subprocess.Popen[bytes]]]:
+    """A camera, and an active detector in a process of its own, in a ROS domain of their own."""
+    environment = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ.update(environment)
+    parameters = [word for name, value in (("model", model), ("device", device)) for word in ("-p", f"{name}:={value}")]
+    command = [sys.executable, "-m", "amtnet_ros.ros.detector_node", "--ros-args", "-p", "autostart:=true", *parameters]
+    remap = ["-r", "image:=/camera/image_raw", "--log-level", "error"]
+    detector = subprocess.Popen([*command, *remap], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    rclpy.init()
+    camera = Camera()
+    try:
+        _await(camera, detector)
+        yield camera, detector
+    finally:
+        camera.destroy_node()
+        rclpy.try_shutdown()
+        detector.send_signal(signal.SIGINT)
+        detector.wait(30)
+
+
 def _await(camera: Camera, detector: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + READY
     while not camera.connected:
@@ -98,6 +122,21 @@ def _await(camera: Camera, detector: subprocess.Popen[bytes]) -> None:
         if time.monotonic() > until:
             raise UserError(f"the detector was not ready within {READY:g} s")
         rclpy.spin_once(camera, timeout_sec=0.1)
+
+
+def _deactivate(camera: Camera) -> None:
+    client: Client[Any, Any] = camera.create_client(ChangeState, "/detector/change_state")
+    client.wait_for_service(READY)
+    change = client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
+    rclpy.spin_until_future_complete(camera, change, timeout_sec=READY)
+    if (answer := change.result()) is None or not answer.success:
+        raise UserError("the detector was not deactivated")
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all threads of the process, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _play(camera: Camera, size: str, rate: float, images: int) -> list[int]:
@@ -115,7 +154,10 @@ def _play(camera: Camera, size: str, rate: float, images: int) -> list[int]:
         camera.images.publish(message)
         if number >= WARM_UP:
             stamps.append(now.nanoseconds)
-    until = time.monotonic() + 2.0
-    while time.monotonic() < until and stamps[-1] not in camera.received:
-        rclpy.spin_once(camera, timeout_sec=0.1)
     return stamps
+
+
+def _await_answer(camera: Camera, stamp: int) -> None:
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until and stamp not in camera.received:
+        rclpy.spin_once(camera, timeout_sec=0.1)

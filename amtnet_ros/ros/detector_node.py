@@ -13,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
@@ -126,6 +127,7 @@ class DetectorNode(LifecycleNode):
         self._worker = Worker(
             pipeline,
             on_step=self._on_step,
+            on_looked=self._on_looked,
             on_refused=self._monitor.on_refused,
             on_defect=self._monitor.on_defect,
             keep_images=lambda: outputs.wants_images,
@@ -212,9 +214,13 @@ class DetectorNode(LifecycleNode):
         """In the worker's thread, or in the one that ended the tubes."""
         if self._outputs is not None:
             self._outputs.publish(step)
-            delay = self._seconds_since(step.update.stamp)
-            self._outputs.publish_latency(step, delay)
-            self._monitor.on_step(step, delay)
+            self._monitor.on_step(step, self._seconds_since(step.update.stamp))
+
+    def _on_looked(self, header: Header, latency: dict[str, float]) -> None:
+        """In the worker's thread, once all that came of an image is published."""
+        self._monitor.on_looked(latency)
+        if self._outputs is not None:
+            self._outputs.publish_latency(header, latency, self._seconds_since(nanoseconds(header.stamp)))
 
     def _seconds_since(self, stamp: int) -> float:
         return float(self.get_clock().now().nanoseconds - stamp) / 1e9

@@ -79,7 +79,11 @@ class Monitor:
         health.steps_out.tick()
         health.tubes_alive = sum(tube.state != TubeState.ENDED for tube in step.update.tubes)
         health.delay = delay
-        health.latency = step.latency or health.latency
+
+    def on_looked(self, latency: dict[str, float]) -> None:
+        """An image was looked at; latency: seconds of each stage."""
+        if latency["encode"]:  # else it made no step
+            self._health.latency = latency
 
     def on_refused(self, error: UserError) -> None:
         """An image could not be used."""

@@ -85,10 +85,10 @@ class Outputs:
             picture = self._painter.draw(step.image, step.update.stamp)
             self._debug_image.publish(image_from_rgb(picture, step.header))
 
-    def publish_latency(self, step: Step, total: float) -> None:
-        """How long the step took; total: seconds from the image's stamp to the tubes."""
-        if step.latency and self._latency.get_subscription_count() > 0:
-            self._latency.publish(Latency(header=step.header, total=total, **step.latency))
+    def publish_latency(self, header: Header, latency: dict[str, float], total: float) -> None:
+        """How long the image of this header took; latency: seconds of each stage, total: since its stamp."""
+        if self._latency.get_subscription_count() > 0:
+            self._latency.publish(Latency(header=header, total=total, **latency))
 
     def destroy(self) -> None:
         """Take the topics back, once the last tubes have arrived."""

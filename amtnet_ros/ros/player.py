@@ -23,14 +23,15 @@ from std_msgs.msg import Header
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.msg import Latency
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.process import ros, run_command
-from amtnet_ros.ros.qos import RESULTS
+from amtnet_ros.ros.qos import PICTURES, RESULTS
 from amtnet_ros.video import Source, Webcam, open_source
 
 _LATEST = 1.0  # seconds a frame may be late before the schedule starts anew
+_INTRODUCTION = 0.5  # seconds from our finding the subscribers until they, too, have found us
 _FAREWELL = 0.5  # seconds for the last images to be fetched out of shared memory
 
 
@@ -70,8 +71,8 @@ class Options:
 @click.option(
     "--lockstep",
     is_flag=True,
-    help="Publish the next image only when action_tubes has answered the last: slower where need be, but none is "
-    "missed. Stamps keep the source's pace.",
+    help="Publish the next image only when the detector is done with the last, as detector/latency tells: slower where "
+    "need be, but none is missed. Stamps keep the source's pace.",
 )
 def command(source: str, rate: float | None, **options: Any) -> int:
     """Publish SOURCE, a video file, a folder of images or a webcam (0, 1, …), as a camera's images."""
@@ -88,9 +89,9 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
     """Publish the source's images; the exit code. Raises UserError if nobody listens or the source breaks."""
     kind, suffix = (CompressedImage, "/compressed") if options.compressed else (Image, "")
     publisher = node.create_publisher(kind, options.topic + suffix, RESULTS)
+    answers = _Answers(node) if options.lockstep else None
     _await_subscribers(publisher, options, stop)
     schedule = _Schedule(options.rate, live=isinstance(source, Webcam))
-    answers = _Answers(node) if options.lockstep else None
     for number, image in _images(source, options.loop):
         if answers:
             answers.wait(stop)
@@ -110,7 +111,8 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
         answers.wait(stop)
     publisher.wait_for_all_acked(Duration(seconds=_FAREWELL))
     stop.wait(_FAREWELL)
-    node.get_logger().info(f"Played to the end: {schedule.count} images")
+    silence = f", {answers.missing} without a word of the detector" if answers and answers.missing else ""
+    node.get_logger().info(f"Played to the end: {schedule.count} images{silence}")
     return 0
 
 
@@ -124,6 +126,8 @@ def _await_subscribers(publisher: Publisher[Any], options: Options, stop: thread
                 "and listen to this topic? (--subscribers 0 plays to nobody)"
             )
         stop.wait(0.02)
+    if options.subscribers:
+        stop.wait(_INTRODUCTION)
 
 
 def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:
@@ -177,40 +181,40 @@ class _Schedule:
 
 
 class _Answers:
-    """The detector's answers to the images, one to each as a rule.
+    """What the detector says of each image once it is done with it.
 
-    None comes while its first frames gather, and to a frame that it skips or that was lost on the way: then the wait
-    ends after twice the time that answers usually take.
+    It says nothing of an image that was lost on the way, and there may be no detector: each wait in vain makes the next
+    one shorter. missing: how many images were not answered.
     """
 
-    _FIRST_PATIENCE, _LEAST_PATIENCE, _MOST_PATIENCE = 0.5, 0.2, 5.0  # seconds
+    _FIRST_PATIENCE, _LEAST_PATIENCE, _MOST_PATIENCE = 2.0, 0.1, 10.0  # seconds
 
     def __init__(self, node: Node) -> None:
-        self._came = True  # there is nothing to wait for before the first image
-        self._published: dict[int, float] = {}  # by stamp, those not answered yet
-        self._newest_at = 0.0
+        self._answered = True  # there is nothing to wait for before the first image
+        self._newest, self._newest_at = 0, 0.0
         self._patience = self._FIRST_PATIENCE
-        node.create_subscription(ActionTubeArray, "action_tubes", self._on_answer, RESULTS)
+        self.missing = 0
+        node.create_subscription(Latency, "detector/latency", self._on_answer, PICTURES)
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
 
     def expect(self, stamp: int) -> None:
         """An image of this stamp (ns) goes out now."""
-        self._came = False
-        self._newest_at = self._published[stamp] = time.monotonic()
+        self._answered = False
+        self._newest, self._newest_at = stamp, time.monotonic()
 
     def wait(self, stop: threading.Event) -> None:
-        """Until an answer came since the newest image, or none seems to come."""
-        while not self._came and not stop.is_set() and time.monotonic() - self._newest_at < self._patience:
+        """Until the newest image is answered, or patience ends."""
+        while not self._answered and not stop.is_set():
+            if time.monotonic() - self._newest_at > self._patience:
+                self._patience = max(self._LEAST_PATIENCE, self._patience / 2)
+                self.missing += 1
+                return
             self._executor.spin_once(timeout_sec=0.02)
 
-    def _on_answer(self, message: ActionTubeArray) -> None:
-        self._came = True
-        stamp = nanoseconds(message.header.stamp)
-        took = time.monotonic() - self._published.get(stamp, self._newest_at)
-        self._patience = min(max(0.9 * self._patience + 0.1 * 2 * took, self._LEAST_PATIENCE), self._MOST_PATIENCE)
-        for answered in [earlier for earlier in self._published if earlier <= stamp]:
-            del self._published[answered]
+    def _on_answer(self, message: Latency) -> None:
+        self._patience = self._MOST_PATIENCE
+        self._answered = self._answered or nanoseconds(message.header.stamp) == self._newest
 
 
 def _shrunk(image: UInt8, width: int | None) -> UInt8:

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
@@ -22,22 +24,38 @@ from amtnet_ros.ros.process import ros, run_command, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
 from amtnet_ros.video import VideoWriter
 
+_INTRODUCTION = 0.2  # seconds between two looks for a detector; by the second, it has found us as well
+_WITHOUT_DETECTOR = 10.0  # seconds after which images are recorded although there is no detector
+
 
 class RecorderNode(Node):
-    """Subscribes to `image` and `action_tubes` and hands them to the files."""
+    """Subscribes to `action_tubes` and `image` and hands them to the files.
+
+    Images are asked for only once a detector is found: a player that waits for its subscribers then does not begin
+    before the tubes of its first images will be heard, too.
+    """
 
     def __init__(self, tubes: TubeRecorder, video: AnnotatedVideo | None, compressed: bool) -> None:
         super().__init__("recorder")
-        self._tubes, self._video = tubes, video
+        self._tubes, self._video, self._compressed = tubes, video, compressed
         self.steps = 0
         self.origin: int | None = None
         self.last_heard: float | None = None
+        self._last_step: int | None = None
+        self._started = time.monotonic()
+        self._detector_found = False
         self.create_subscription(ActionTubeArray, "action_tubes", self._on_tubes, RESULTS)
-        if video is not None and compressed:
-            topic = self.resolve_topic_name("image") + "/compressed"
-            self.create_subscription(CompressedImage, topic, self._on_image, EVERY_IMAGE)
-        elif video is not None:
-            self.create_subscription(Image, "image", self._on_image, EVERY_IMAGE)
+        if video is not None:
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._introduction = self.create_timer(_INTRODUCTION, self._await_detector, clock=steady)
+
+    def _await_detector(self) -> None:
+        found = self.count_publishers("action_tubes") > 0
+        if (found and self._detector_found) or time.monotonic() - self._started > _WITHOUT_DETECTOR:
+            self.destroy_timer(self._introduction)
+            kind, suffix = (CompressedImage, "/compressed") if self._compressed else (Image, "")
+            self.create_subscription(kind, self.resolve_topic_name("image") + suffix, self._on_image, EVERY_IMAGE)
+        self._detector_found = found
 
     def _on_tubes(self, message: ActionTubeArray) -> None:
         update, session = update_from(message)
@@ -45,7 +63,8 @@ class RecorderNode(Node):
         self._tubes.add(update, session, labels, message.header.frame_id)
         if self._video is not None:
             self._video.add_tubes(update, labels)
-        self.steps += 1
+        self.steps += update.stamp != self._last_step  # that all tubes end is told in a message, but is no step
+        self._last_step = update.stamp
         self._heard(update.stamp)
 
     def _on_image(self, message: Image | CompressedImage) -> None:

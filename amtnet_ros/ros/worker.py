@@ -29,15 +29,12 @@ class Step:
     """One processed step: what was found, and the source image it was found in.
 
     header: the image's, untouched; image: (height, width, 3) uint8 RGB, where images were wanted and it is still there.
-    latency: seconds of ``arrival`` (from stamp to detector), ``waiting``, ``convert`` and the pipeline's stages,
-        for the image whose arrival made this step; empty for a step that no image made.
     """
 
     update: TubeUpdate
     session: UUID
     header: Header
     image: UInt8 | None
-    latency: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,9 @@ class _Arrival:
 class Worker:
     """Feeds a pipeline from its own thread, so that the executor stays free; never more than one image waits.
 
-    on_step: called with each step, in order. on_refused: with an image that cannot be used, and why.
+    on_step: called with each step, in order. on_looked: with the header of each image, after the steps that came of it,
+        and the seconds of ``arrival`` (from stamp to detector), ``waiting``, ``convert`` and the pipeline's stages.
+    on_refused: called when an image cannot be used, and why.
     on_defect: with an exception of the package's own; the pipeline was reset and goes on.
     keep_images: says whether somebody will want the images of the steps.
     """
@@ -61,12 +60,14 @@ class Worker:
         self,
         pipeline: Pipeline,
         on_step: Callable[[Step], None],
+        on_looked: Callable[[Header, dict[str, float]], None],
         on_refused: Callable[[UserError], None],
         on_defect: Callable[[Exception], None],
         keep_images: Callable[[], bool],
     ) -> None:
         self.pipeline = pipeline
-        self._on_step, self._on_refused, self._on_defect = on_step, on_refused, on_defect
+        self._on_step, self._on_looked = on_step, on_looked
+        self._on_refused, self._on_defect = on_refused, on_defect
         self._keep_images = keep_images
         self._lock = threading.Lock()  # around every use of the pipeline, and the steps that result
         self._headers: OrderedDict[int, Header] = OrderedDict()
@@ -125,18 +126,20 @@ class Worker:
         with self._lock:
             session = self.pipeline.session  # the pipeline may begin a new one; what it then returns ends the old
             updates = self.pipeline.push(stamp, image)
+            self._hand_on(updates, session)
             latency = {"arrival": arrival.age, "waiting": started - arrival.at, "convert": converted}
-            self._hand_on(updates, session, {**latency, **self.pipeline.latency})
+            self._on_looked(message.header, {**latency, **self.pipeline.latency})
 
     def _end(self, how: Callable[[], list[TubeUpdate]]) -> None:
         with self._lock:
             session = self.pipeline.session
-            self._hand_on([update for update in how() if update.tubes], session, {})
+            *steps, end = how()
+            self._hand_on([*steps, end] if end.tubes else steps, session)
 
-    def _hand_on(self, updates: list[TubeUpdate], session: UUID, latency: dict[str, float]) -> None:
+    def _hand_on(self, updates: list[TubeUpdate], session: UUID) -> None:
         for update in updates:
             header = self._headers.get(update.stamp) or Header(stamp=time_message(update.stamp))
-            self._on_step(Step(update, session, header, self._images.get(update.stamp), latency))
+            self._on_step(Step(update, session, header, self._images.get(update.stamp)))
 
     def _remember(self, stamp: int, header: Header, image: UInt8) -> None:
         self._headers[stamp] = header

@@ -24,6 +24,7 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
 
 import rclpy  # noqa: E402
+from lifecycle_msgs.srv import GetState  # noqa: E402
 from rcl_interfaces.srv import SetParametersAtomically  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -130,8 +131,15 @@ class Stage:
         process = self.run("detector_node", "--ros-args", *_assignments(parameters))
         process.wait_for("Looking at")
         wait_until(self.images.get_subscription_count, "the detector subscribes")
-        wait_until(lambda: self.node.count_publishers("action_tubes"), "the detector publishes")
+        self.be_heard()
         return process
+
+    def be_heard(self) -> None:
+        """Wait until the detector knows of all subscriptions there are here by now.
+
+        It answers a client only once it knows that client, and DDS announces what a node has in the order of making.
+        """
+        self.call(GetState, "/detector/get_state", GetState.Request())
 
     def show(self, image: Any, stamp: int, frame_id: str = "camera") -> None:
         """Publish a message, or an RGB array as one."""

@@ -38,7 +38,9 @@ def test_tubes_of_a_real_clip_are_recorded_and_drawn(data_root: Path, tmp_path: 
     tubes = [json.loads(line) for line in (tmp_path / "out/demo/tubes.jsonl").read_text().splitlines()]
     assert any(tube["confirmed"] for tube in tubes)
     with av.open(str(clip)) as source, av.open(str(tmp_path / "out/demo/tubes.mp4")) as video:
-        assert sum(1 for _ in video.decode(video=0)) == sum(1 for _ in source.decode(video=0))
+        frames = sum(1 for _ in source.decode(video=0))
+        assert sum(1 for _ in video.decode(video=0)) == frames
+    assert f"{frames} steps of the detector, {frames} images recorded" in done.stdout
 
 
 def test_a_missing_video_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from sensor_msgs.msg import Image
 from stage import Stage
 
-from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.msg import Latency
 from amtnet_ros.ros.messages import nanoseconds
-from amtnet_ros.ros.qos import RESULTS
+from amtnet_ros.ros.qos import PICTURES
 
 COUNT, RATE, DELAY = 10, 50.0, 0.15
 
@@ -29,23 +29,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 class SlowDetector:
-    """Answers each image but the first, after a while."""
+    """Is done with each image after a while, and says so, but for the first; or is no detector, and says nothing."""
 
     def __init__(self, stage: Stage, answers: bool) -> None:
         self.stamps: list[int] = []
         self.came: list[float] = []
         self.left: list[float] = []
         self._answers = answers
-        self._publisher = stage.node.create_publisher(ActionTubeArray, "action_tubes", RESULTS)
-        stage.node.create_subscription(Image, "/eye", self._on_image, 1)
+        self._publisher = stage.node.create_publisher(Latency, "detector/latency", PICTURES)
+        stage.node.create_subscription(Image, "/eye", self._on_image, COUNT)
 
     def _on_image(self, image: Image) -> None:
         self.came.append(time.monotonic())
         self.stamps.append(nanoseconds(image.header.stamp))
+        if not self._answers:
+            return
         time.sleep(DELAY)
         self.left.append(time.monotonic())
-        if self._answers and len(self.stamps) > 1:
-            self._publisher.publish(ActionTubeArray(header=image.header))
+        if len(self.stamps) > 1:
+            self._publisher.publish(Latency(header=image.header))
 
 
 def play(stage: Stage, folder: Path) -> None:

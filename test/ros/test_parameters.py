@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from rclpy.parameter import parameter_value_to_python
-from stage import ROOT, Stage, set_together, walker
+from stage import ROOT, Stage, ends, set_together, stamps_of, walker
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.ros.parameter_reference import reference
@@ -90,6 +92,23 @@ def test_parameters_at_run_time(stage: Stage) -> None:
     assert set_together(stage, score_threshold=0.0).successful
     stage.film(walker(), until=lambda: stage.tubes[-1].tubes)
     assert "Traceback" not in detector.output
+
+
+def test_parameters_that_change_with_every_image_disturb_nothing(stage: Stage) -> None:
+    detector = stage.detector()
+
+    def changing() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(walker()):
+            changes: dict[str, Any] = {"delta": number % 3, "score_threshold": 0.01 * (number % 5), "draw_scale": 2.0}
+            changes |= {"link__max_misses": 1 + number % 4, "link__mode": ("actor", "per_class")[number % 2]}
+            assert set_together(stage, **changes).successful
+            yield frame
+
+    stage.film(changing(), until=lambda: sum(bool(message.tubes) for message in stage.tubes) >= 20)
+    stamps = stamps_of(stage.tubes)
+    assert stamps == sorted(set(stamps))
+    assert len(ends(stage.tubes)) == len(set(ends(stage.tubes)))
+    assert "error" not in detector.output.lower()
 
 
 def test_an_unknown_parameter_is_named_with_the_one_that_was_meant(stage: Stage) -> None:
