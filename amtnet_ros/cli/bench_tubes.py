@@ -14,41 +14,46 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import track
 from rich.table import Table
 
 from amtnet_ros.cli.machine import machine
 from amtnet_ros.cli.options import data_root_option
 from amtnet_ros.contracts import MicroTubes
-from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.kept import open_kept
 from amtnet_ros.evaluation.linking_study import LinkingScores, link_all, score, variants
 from amtnet_ros.evaluation.noisy_truth import Noise, NoisyPair, noisy_pairs, perfect_tubes
+from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker
 from amtnet_ros.tubes.plain import PlainLinker
 
 CLASSES, PER_CLASS, PEOPLE, DELTA = 24, 10, 100, 4
 SIZE = (1280, 720)
-FRAME = 33_333_333
-"""Nanoseconds between two frames."""
+UPDATE = 33_333_333
+"""Nanoseconds between two updates."""
 DAY = 2_592_000
 """Updates in a day at 30 a second."""
-WINDOW = 10_000
-"""Updates that are compared: the first so many with the last so many."""
+WINDOW, BLOCK = 10_000, 1_000
+"""Updates of the day that are compared, the first so many with the last so many; and how many between go together."""
 DELTAS = (1, 2, 4, 8, 16)
+PARTS = ("speed", "day", "linking")
 
 
 @click.command("tubes")
-@click.option("--part", type=click.Choice(["speed", "stream", "linking"]), help="Only this part.")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="Repeatable.  [default: all]"
+)
 @click.option(
     "--updates",
-    type=click.IntRange(2 * WINDOW),
-    default=3 * WINDOW,
+    type=click.IntRange(2 * WINDOW, DAY),
+    default=6 * WINDOW,
     show_default=True,
-    help=f"Length of the stream that must not slow down; a day at 30 Hz is {DAY}.",
+    help=f"How many of a day's {DAY} updates (30 a second) are made: the first and the last {WINDOW}, and blocks of "
+    f"{BLOCK} evenly between.",
 )
 @click.option(
     "--videos",
@@ -68,7 +73,7 @@ DELTAS = (1, 2, 4, 8, 16)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @data_root_option
 def bench_tubes(
-    part: str | None,
+    parts: tuple[str, ...],
     updates: int,
     videos: int,
     detections: Path | None,
@@ -78,7 +83,7 @@ def bench_tubes(
     as_json: bool,
     data_root: Path,
 ) -> None:
-    """Time the linker in a crowd, run it on a long stream, and link noisy ground truth of UCF-101-24.
+    """Time the linker in a crowd, run it for a day, and link noisy ground truth of UCF-101-24.
 
     With --detections, only link those: every option of the linker changed alone.
     """
@@ -87,11 +92,11 @@ def bench_tubes(
     if detections is not None:
         record["options"] = study_detections(detections, dataset, data_root)
     else:
-        if part in (None, "speed"):
+        if "speed" in parts:
             record["speed"] = speed(seed)
-        if part in (None, "stream"):
-            record["stream"] = stream(updates, seed)
-        if part in (None, "linking"):
+        if "day" in parts:
+            record["day"] = day(updates, seed)
+        if "linking" in parts:
             record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, not no_options)
     if as_json:
         click.echo(json.dumps(record, indent=2))
@@ -139,15 +144,15 @@ def crowd(seed: int, actors: bool) -> list[MicroTubes]:
     return pairs
 
 
-def endless(scene: Sequence[MicroTubes]) -> Iterator[MicroTubes]:
-    """The pairs of the scene forwards, backwards, forwards …, without end, one following the other."""
-    there_and_back = [*scene, *scene[-2:0:-1]]
-    first = 0
-    while True:
-        for pair in there_and_back:
-            frames = (first, first + DELTA)
-            yield replace(pair, frames=frames, stamps=(frames[0] * FRAME, frames[1] * FRAME))
-            first += DELTA
+class Endless:
+    """The pairs of a scene forwards, backwards, forwards …, one following the other, without end."""
+
+    def __init__(self, scene: Sequence[MicroTubes]) -> None:
+        self._there_and_back = [*scene, *scene[-2:0:-1]]
+
+    def __getitem__(self, i: int) -> MicroTubes:
+        pair = self._there_and_back[i % len(self._there_and_back)]
+        return replace(pair, frames=(i * DELTA, (i + 1) * DELTA), stamps=(i * UPDATE, (i + 1) * UPDATE))
 
 
 def crowd_options(mode: str) -> LinkerOptions:
@@ -158,13 +163,13 @@ def crowd_options(mode: str) -> LinkerOptions:
 def speed(seed: int, updates: int = 2000, plain_updates: int = 200) -> dict[str, Any]:
     """Milliseconds an update, of the linker in both modes and of the plain one, on the same pairs in turn."""
     linkers = {mode: TubeLinker(CLASSES, crowd_options(mode)) for mode in ("per_class", "actor")}
-    scenes = {mode: endless(crowd(seed, actors=mode == "actor")) for mode in linkers}
+    scenes = {mode: Endless(crowd(seed, actors=mode == "actor")) for mode in linkers}
     plain = PlainLinker(CLASSES, crowd_options("per_class"))
-    timers = {name: Timer() for name in (*linkers, "plain")}
+    timers = {name: Timer(updates) for name in (*linkers, "plain")}
     live = {}
     for i in range(updates):
         for mode, linker in linkers.items():
-            pair = next(scenes[mode])
+            pair = scenes[mode][i]
             with timers[mode]:
                 update = linker.update(pair, DELTA)
             live[mode] = len(update.tubes)
@@ -185,48 +190,69 @@ def speed(seed: int, updates: int = 2000, plain_updates: int = 200) -> dict[str,
     }
 
 
-def stream(updates: int, seed: int) -> dict[str, Any]:
-    """The crowd for a long time: time of the first and of the last updates, memory after the first and at the end."""
-    linker, pairs = TubeLinker(CLASSES, crowd_options("per_class")), endless(crowd(seed, actors=False))
-    first, last = Timer(), Timer()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("a long stream", total=updates)
-        for i in range(updates):
-            pair = next(pairs)
-            if WINDOW <= i < updates - WINDOW:
+def day(updates: int, seed: int) -> dict[str, Any]:
+    """The crowd for a day: time of its first and of its last updates, memory after the first and at the end.
+
+    Between the blocks of updates that are made nothing comes, so everybody is lost and found again as somebody new.
+    """
+    linker, pairs = TubeLinker(CLASSES, crowd_options("per_class")), Endless(crowd(seed, actors=False))
+    first, last = Timer(WINDOW), Timer(WINDOW)
+    made, before = 0, 0
+    for i in tracked(sampled(updates), "a day"):
+        pair = pairs[i]
+        if WINDOW <= i < DAY - WINDOW:
+            linker.update(pair, DELTA)
+        else:
+            with first if i < WINDOW else last:
                 linker.update(pair, DELTA)
-            else:
-                with first if i < WINDOW else last:
-                    linker.update(pair, DELTA)
-            if i == WINDOW:
-                before = resident()
-            if i % 1000 == 0:
-                progress.update(task, completed=i)
+        if i == WINDOW:
+            before = resident()
+        made += 1
     return {
-        "updates": updates,
-        "hours_at_30_hz": round(updates / DAY * 24, 2),
+        "updates_in_a_day": DAY,
+        "updates_made": made,
         "window": WINDOW,
         "first_median_ms": first.median(),
         "last_median_ms": last.median(),
-        "last_over_first": round(last.median() / first.median(), 3),
+        "last_over_first": round(last.median(cpu=True) / first.median(cpu=True), 3),
+        "first_median_cpu_ms": first.median(cpu=True),
+        "last_median_cpu_ms": last.median(cpu=True),
         "memory_growth_mib": round((resident() - before) / 2**20, 3),
         "tubes_started": linker.counters.started,
     }
 
 
-class Timer:
-    """Wall-clock and processor time of what runs within it, each time; seconds."""
+def sampled(updates: int) -> Sequence[int]:
+    """Which updates of a day are made: about so many."""
+    starts = np.linspace(WINDOW, DAY - WINDOW - BLOCK, (updates - 2 * WINDOW) // BLOCK).round().astype(int)
+    return [
+        *range(WINDOW),
+        *(i for start in starts.tolist() for i in range(start, start + BLOCK)),
+        *range(DAY - WINDOW, DAY),
+    ]
 
-    def __init__(self) -> None:
-        self.wall: list[float] = []
-        self.cpu: list[float] = []
+
+class Timer:
+    """Wall-clock and processor time of what runs within it, each time, in seconds; does not grow while it measures."""
+
+    def __init__(self, times: int) -> None:
+        self._taken = np.zeros((2, times)) + np.nan
+        self._n = 0
+
+    @property
+    def wall(self) -> Float64:
+        return self._taken[0, : self._n]
+
+    @property
+    def cpu(self) -> Float64:
+        return self._taken[1, : self._n]
 
     def __enter__(self) -> None:
         self._begin = time.perf_counter(), time.thread_time()
 
     def __exit__(self, *_: object) -> None:
-        self.wall.append(time.perf_counter() - self._begin[0])
-        self.cpu.append(time.thread_time() - self._begin[1])
+        self._taken[:, self._n] = time.perf_counter() - self._begin[0], time.thread_time() - self._begin[1]
+        self._n += 1
 
     def median(self, cpu: bool = False) -> float:
         """Milliseconds."""
@@ -245,7 +271,7 @@ def resident() -> int:
 
 def study_noise(dataset: Dataset, n_videos: int, seed: int, with_options: bool) -> dict[str, Any]:
     """Link noisy micro-tubes made from ground truth: both modes at every Δ, and at one Δ every option changed alone."""
-    names = dataset.test[:: max(len(dataset.test) // n_videos, 1)][:n_videos]
+    names = spread(dataset.test, n_videos)
     dataset = replace(dataset, test=names)
     noise = Noise()
     pairs = {
@@ -271,6 +297,9 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, with_options: bool) 
     for mode in ("per_class", "actor") if with_options else ():
         for name, changed in tracked(variants(LinkerOptions(mode=mode)), f"options, {mode}"):
             options.append({"mode": mode, "option": name, **figures(link(dataset, pairs[DELTA], DELTA, changed))})
+        if mode == "per_class":
+            cut = link(dataset, pairs[DELTA], DELTA, LinkerOptions(mode=mode), trimmed=True)
+            options.append({"mode": mode, "option": "defaults, trimmed", **figures(cut)})
     return {
         "videos": len(names),
         "seed": seed,
@@ -299,9 +328,17 @@ def study_detections(folder: Path, source: str, data_root: Path) -> list[dict[st
     ]
 
 
-def link(dataset: Dataset, pairs: dict[str, list[NoisyPair]], delta: int, options: LinkerOptions) -> LinkingScores:
+def link(
+    dataset: Dataset,
+    pairs: dict[str, list[NoisyPair]],
+    delta: int,
+    options: LinkerOptions,
+    *,
+    trimmed: bool = False,
+) -> LinkingScores:
     """Link noisy pairs."""
-    return link_all(dataset, {name: [one.micro_tubes for one in some] for name, some in pairs.items()}, delta, options)
+    micro_tubes = {name: [one.micro_tubes for one in some] for name, some in pairs.items()}
+    return link_all(dataset, micro_tubes, delta, options, trimmed=trimmed)
 
 
 def tracked(items: Sequence[Any], what: str) -> Iterator[Any]:
@@ -340,7 +377,7 @@ def show(record: dict[str, Any]) -> None:
     """Print what was measured as tables."""
     console = Console()
     console.print(record["machine"])
-    for part in ("speed", "stream"):
+    for part in ("speed", "day"):
         if part in record:
             table = Table("what", "value", title=f"Linker, {part}")
             for key, value in record[part].items():

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.cli.options import data_root_option
-from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.kept import KeptDetections, make_kept, open_kept
@@ -65,8 +65,9 @@ def report_options(function: _Function) -> _Function:
 @click.option("--flow", help="Flow engine, e.g. dis:fast; default the model's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option("--detections", type=click.Path(path_type=Path), help="Where detections are kept; default runs/eval/….")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many test videos.")
+@click.option("--limit", type=click.IntRange(1), help="Only so many test videos, evenly spread.")
 @click.option("--link", multiple=True, metavar="OPTION=VALUE", help="Option of the linker, e.g. match=iou; repeatable.")
+@click.option("--trim", is_flag=True, help="Cut tubes to the frames in which the action goes on (untrimmed video).")
 @click.option("--tubes-out", type=click.Path(path_type=Path), help="Also write the tubes to this file.")
 @report_options
 @click.pass_context
@@ -79,8 +80,7 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
         return
     source = options["dataset"] + (f":{options['split']}" if options["split"] is not None else "")
     ground_truth = read_dataset(source, options["data_root"])
-    if options["limit"] is not None:
-        ground_truth = replace(ground_truth, test=ground_truth.test[: options["limit"]])
+    ground_truth = replace(ground_truth, test=spread(ground_truth.test, options["limit"]))
     linker = linker_options(options["link"])
     if options["model"] is not None:
         kept = _run_model(ground_truth, options)
@@ -94,11 +94,14 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
         linker,
         definitions(options),
         nms=options["tube_nms"],
+        trimmed=options["trim"],
         progress=lambda names: track(names, "linking", console=Console(stderr=True), transient=True),
     )
     if options["tubes_out"] is not None:
         write_tubes(options["tubes_out"], tubes, ground_truth.classes)
     made_with = {**kept.made_with, **{f"linker {name}": value for name, value in linker_values(linker).items()}}
+    if options["trim"]:
+        made_with["trim"] = "yes"
     show(result, kept.made_with.get("model", kept.folder.name), options, made_with)
 
 

@@ -48,3 +48,10 @@ class Dataset:
     videos: Mapping[str, AnnotatedVideo]
     train: tuple[str, ...]
     test: tuple[str, ...]
+
+
+def spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
+    """`count` names evenly from the list, or all."""
+    if count is None or count >= len(names):
+        return names
+    return tuple(names[i * len(names) // count] for i in range(count))

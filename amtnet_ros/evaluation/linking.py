@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.detections import VideoDetections
 from amtnet_ros.evaluation.tubes import ScoredTube
-from amtnet_ros.tubes import LinkerOptions, TubeAssembler, TubeLinker
+from amtnet_ros.tubes import LinkerOptions, TubeAssembler, TubeLinker, trim
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(1, 11))
 """The observed shares of a video at which online metrics look: 10 %, 20 % … 100 %."""
@@ -41,12 +42,18 @@ class LinkedVideo:
     observed: tuple[tuple[ScoredTube, ...], ...]
 
 
-def link_video(video: str, n_frames: int, detections: VideoDetections, options: LinkerOptions) -> LinkedVideo:
+def link_video(
+    video: str, n_frames: int, detections: VideoDetections, options: LinkerOptions, *, trimmed: bool = False
+) -> LinkedVideo:
     """Link the micro-tubes of one video online, pair after pair.
 
     video: its name. n_frames: its length, of which SHARES are shares.
+    trimmed: score only the parts of tubes in which their action goes on (see `tubes.labelling`), as one does where
+        videos are longer than the actions in them. Raises UserError in `actor` mode: there a box has no score for each
+        class.
     """
     every_class = options.mode == "actor"
+    check_trimming(trimmed, options)
     linker = TubeLinker(detections.n_classes, options)
     assembler = TubeAssembler(keep_ended=False)
     updates: list[TubeUpdate] = []
@@ -56,7 +63,7 @@ def link_video(video: str, n_frames: int, detections: VideoDetections, options: 
     def known() -> tuple[ScoredTube, ...]:
         seen = updates[-1].frame - detections.pairs[0].frames[0] + 1 if updates else 0
         long_enough = [tube for tube in (*ended, *assembler.tubes()) if len(tube.frames) >= min(MIN_BOXES, seen)]
-        return scored_tubes(video, long_enough, every_class=every_class)
+        return scored_tubes(video, in_action(long_enough) if trimmed else long_enough, every_class=every_class)
 
     cuts = [observed_frames(n_frames, share) for share in SHARES[:-1]]
     for pair in detections.pairs:
@@ -96,6 +103,17 @@ def scored_tubes(video: str, tubes: Iterable[Tube], *, every_class: bool) -> tup
         else:
             result.append(ScoredTube(video, tube.label, tube.score, first, boxes))
     return tuple(result)
+
+
+def check_trimming(trimmed: bool, options: LinkerOptions) -> None:
+    """Raise UserError where tubes shall be trimmed that hold no score of one class for each box."""
+    if trimmed and options.mode == "actor":
+        raise UserError("tubes of mode actor cannot be trimmed, since their class may change; use mode per_class")
+
+
+def in_action(tubes: Iterable[Tube]) -> list[Tube]:
+    """The parts of the tubes in which their action goes on."""
+    return [part for tube in tubes if len(tube.frames) for part in trim(tube)]
 
 
 def ever_active(updates: Iterable[TubeUpdate]) -> set[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from amtnet_ros.contracts import MicroTubes
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.evaluation.identity import Following, follow
-from amtnet_ros.evaluation.linking import ever_active, scored_tubes
+from amtnet_ros.evaluation.linking import check_trimming, ever_active, in_action, scored_tubes
 from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
@@ -57,12 +57,20 @@ class LinkingScores:
 
 
 def link_all(
-    dataset: Dataset, pairs: Mapping[str, Sequence[MicroTubes]], delta: int, options: LinkerOptions
+    dataset: Dataset,
+    pairs: Mapping[str, Sequence[MicroTubes]],
+    delta: int,
+    options: LinkerOptions,
+    *,
+    trimmed: bool = False,
 ) -> LinkingScores:
     """Link the micro-tubes of all test videos, each from its beginning to its end, and score the tubes.
 
     pairs: of every test video, in the order in which they were seen. delta: their distance in frames.
+    trimmed: score the parts of tubes in which their action goes on (``per_class`` mode only); what is said of identity
+        and delay is of whole tubes all the same.
     """
+    check_trimming(trimmed, options)
     scored: list[ScoredTube] = []
     identity, following = IdentityErrors(), Following()
     delays: list[int | None] = []
@@ -75,7 +83,8 @@ def link_all(
             assembler.add(update)
         active = ever_active(updates)
         confirmed = [tube for tube in assembler.tubes() if tube.id in active]
-        scored += scored_tubes(name, confirmed, every_class=options.mode == "actor")
+        whole_or_cut = in_action(confirmed) if trimmed else confirmed
+        scored += scored_tubes(name, whole_or_cut, every_class=options.mode == "actor")
         identity += identity_errors(video, confirmed, active)
         following += follow(video, updates)
         delays += detection_delays(video, updates)

@@ -26,14 +26,16 @@ def evaluate_kept(
     definitions: Sequence[Definition],
     *,
     nms: float | None = None,
+    trimmed: bool = False,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> tuple[Evaluation, list[ScoredTube]]:
     """Link the detections of all test videos and score tubes, frames and the online behaviour.
 
     nms: tube NMS before scoring, see `tube_nms`.
+    trimmed: cut tubes to the frames in which their action goes on, see `link_video`.
     progress: wraps the names of the videos while they are worked through.
     Returns the scores and the tubes. Raises UserError if detections are missing, damaged or of another number of
-    classes.
+    classes, or for trimming in `actor` mode.
     """
     missing = kept.missing(ground_truth)
     if missing:
@@ -52,7 +54,7 @@ def evaluate_kept(
                 f"{kept.folder}: detections of {detections.n_classes} classes, but {ground_truth.name} has "
                 f"{len(ground_truth.classes)}"
             )
-        linked = link_video(name, video.n_frames, detections, options)
+        linked = link_video(name, video.n_frames, detections, options, trimmed=trimmed)
         in_frames[name] = detections.in_frames()
         for known, now in zip(observed, linked.observed, strict=True):
             known += tube_nms(now, nms) if nms is not None else now

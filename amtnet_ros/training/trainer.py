@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.augmentation import AugmentationOptions
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.jhmdb21 import read_jhmdb21, read_masks
@@ -73,8 +73,8 @@ class Trainer:
         """Train to the last iteration; returns False if it was stopped before, between two steps (Ctrl-C, SIGTERM)."""
         config, processes = self.experiment, self.processes
         cache = VideoCache(cache_folder, config.data.flow)
-        names = _spread(self.dataset.train, config.data.clips)
-        tests = _spread(self.dataset.test, config.run.validate_clips)
+        names = spread(self.dataset.train, config.data.clips)
+        tests = spread(self.dataset.test, config.run.validate_clips)
         videos = [self.dataset.videos[name] for name in (*names, *tests)]
         cache.fill(videos[processes.rank :: processes.world])
         processes.wait()
@@ -228,13 +228,6 @@ def make_network(experiment: Experiment, dataset: Dataset) -> AMTnet:
     initialise(network, experiment.initial)
     freeze(network, experiment.optimiser)
     return network.to(memory_format=torch.channels_last)
-
-
-def _spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
-    """`count` names evenly from the list, or all."""
-    if count is None or count >= len(names):
-        return names
-    return tuple(names[i * len(names) // count] for i in range(count))
 
 
 def _shown(losses: dict[str, float]) -> str:
