@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.encoding import encode_flow, flow_scale
-from amtnet_ros.flow.engine import FlowEngine, make_flow
-from amtnet_ros.flow.stack import FlowStack
+from amtnet_ros.flow.engine import FlowEngine, check_pair, make_flow, to_working_size
+from amtnet_ros.flow.stack import FlowStack, is_needed
 from amtnet_ros.inference.card import FlowCard, ModelCard
 from amtnet_ros.inference.engine import Encoded, Engine, Selection, make_engine
 from amtnet_ros.stream import Admission, FrameGate, PairMaker
-from amtnet_ros.tubes import LinkerOptions, TubeLinker
+from amtnet_ros.tubes import LinkerCounters, LinkerOptions, TubeLinker
 
 STAGES = ("flow", "encode", "detect", "link")
 
@@ -99,6 +101,11 @@ class Pipeline:
     def provider(self) -> str:
         """What the network really runs on, e.g. CPUExecutionProvider."""
         return self._engine.provider
+
+    @property
+    def linked(self) -> LinkerCounters:
+        """What the linker did since the start: tubes started, ended, dropped for their number …"""
+        return self._linker.counters
 
     @property
     def options(self) -> PipelineOptions:
@@ -186,6 +193,7 @@ class Pipeline:
         self._stack.reset()
         self._pairs.reset()
         self._previous: Frame | None = None
+        self._key = 0
         self._waiting: deque[Frame] = deque()
         self._encoded: Encoded | None = None
 
@@ -199,15 +207,31 @@ class Pipeline:
         return number
 
     def _advance(self, frame: Frame) -> None:
-        """Compute the flow that ends at this frame, and let the frame wait for its stack if it is a key frame."""
+        """Compute the flow that ends at this frame, and let the frame wait for its stack if it is a key frame.
+
+        Flow that no stack will need, as far as one can tell, is put off until one needs it after all.
+        """
         if self._flow and self._previous:
             with self._timed("flow"):
-                vectors = self._flow(self._previous.image, frame.image)
-                vectors = vectors * flow_scale(self._previous.stamp, frame.stamp, self.card.rate)
-                self._stack.push(self._previous.index, encode_flow(vectors), until=frame.index)
+                flow_image = self._flow_image(self._flow, self._previous, frame)
+                span = range(self._previous.index, frame.index)
+                self._stack.push(span.start, flow_image() if self._are_needed(span) else flow_image, until=span.stop)
         self._previous = frame
         if self._pairs.is_key(frame.stamp):
             self._waiting.append(frame)
+            self._key = frame.index
+
+    def _flow_image(self, flow: FlowEngine, previous: Frame, current: Frame) -> Callable[[], UInt8]:
+        """Computes the encoded flow between two frames; holds on to them at the size of the flow only."""
+        check_pair(previous.image, current.image)
+        images = [to_working_size(frame.image, flow.working_size) for frame in (previous, current)]
+        scale = flow_scale(previous.stamp, current.stamp, self.card.rate)
+        return lambda: encode_flow(flow(*images) * np.float32(scale))
+
+    def _are_needed(self, flows: range) -> bool:
+        """Whether one of these flow images is in the stack of a key frame to come."""
+        stack, delta = self._stack, self._pairs.delta
+        return any(is_needed(flow, self._key, delta, stack.placement, stack.length) for flow in flows)
 
     def _flush(self, last_is_key: bool = False) -> list[TubeUpdate]:
         """Process what waits for flow that will not come: the last flow image is repeated, as at the end of a video."""
@@ -222,8 +246,10 @@ class Pipeline:
             yield self._process(self._waiting.popleft())
 
     def _process(self, frame: Frame) -> TubeUpdate:
+        with self._timed("flow"):
+            stack = self._stack.stack(frame.index) if self._uses_flow else None
         with self._timed("encode"):
-            encoded = self._engine.encode(frame, self._stack.stack(frame.index) if self._uses_flow else None)
+            encoded = self._engine.encode(frame, stack)
         before, self._encoded = self._encoded, encoded
         if before is None:
             return self._linker.skip(frame.index, frame.stamp, frame.size, self._pairs.delta)

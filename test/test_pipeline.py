@@ -12,6 +12,9 @@ import pytest
 
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.engine import FlowEngine, make_flow
+from amtnet_ros.flow.stack import window
+from amtnet_ros.inference.engine import make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.tubes import LinkerOptions
 from amtnet_ros.video import open_source
@@ -184,3 +187,42 @@ def test_the_mode_of_linking_changes_while_running(fresh, images):
     fresh.configure(replace(PipelineOptions(), linker=LinkerOptions(mode="actor")))
     updates = [u for i, image in enumerate(images[10:14], start=10) for u in fresh.push(stamp(i), image)]
     assert len(updates) == 4
+
+
+class Counted:
+    """A flow engine that counts its calls."""
+
+    def __init__(self, engine: FlowEngine) -> None:
+        self.engine, self.calls = engine, 0
+        self.name, self.working_size = engine.name, engine.working_size
+
+    def __call__(self, previous: np.ndarray, current: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return self.engine(previous, current)
+
+    def batch(self, previous: np.ndarray, current: np.ndarray) -> np.ndarray:
+        self.calls += len(previous)
+        return self.engine.batch(previous, current)
+
+
+@pytest.mark.parametrize("delta", [1, 5, 8])
+def test_flow_that_no_stack_needs_is_not_computed(images, delta):
+    flow = Counted(make_flow("dis:ultrafast"))
+    pipeline = Pipeline(make_engine("light", "cpu"), PipelineOptions(delta=delta), flow)
+    motion = pipeline.card.flow
+    keys = {*range(0, len(images), delta), len(images) - 1}
+    # the flow image of the last frame repeats the one before it
+    stacks = {
+        min(i, len(images) - 2) for key in keys for i in window(key, len(images), motion.placement, motion.length)
+    }
+    watch(pipeline, images)
+    assert flow.calls == len(stacks)
+    pipeline.close()
+
+
+def test_tubes_that_are_too_many_are_dropped_and_counted(fresh, images):
+    before = fresh.linked.dropped
+    fresh.configure(PipelineOptions(linker=LinkerOptions(max_tubes=1)))
+    updates = watch(fresh, images)
+    assert max(sum(tube.state != TubeState.ENDED for tube in update.tubes) for update in updates) == 1
+    assert fresh.linked.dropped > before

@@ -116,6 +116,9 @@ class Monitor:
 
     def _values_of(self, pipeline: Pipeline) -> dict[str, str]:
         values = {f"frames {name}".replace("_", " "): str(count) for name, count in pipeline.counters.items()}
+        linked = pipeline.linked
+        values |= {"tubes started": str(linked.started), "tubes dropped, too many": str(linked.dropped)}
+        values |= {"tubes timed out": str(linked.timed_out), "micro-tubes refused": str(linked.refused)}
         if memory := gpu_memory(pipeline.provider):
             values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
         return values | {"model": pipeline.card.name, "provider": pipeline.provider, "session": str(pipeline.session)}

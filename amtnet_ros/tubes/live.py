@@ -11,6 +11,9 @@ from amtnet_ros.tubes.options import LinkerOptions
 from amtnet_ros.tubes.selection import Candidates
 
 STATES = tuple(TubeState)
+_TENTATIVE, _ACTIVE, _COASTING = (
+    np.int64(state) for state in (TubeState.TENTATIVE, TubeState.ACTIVE, TubeState.COASTING)
+)
 
 
 @dataclass
@@ -131,8 +134,8 @@ class LiveTubes:
         self.before_box[rows], self.box[rows] = boxes[:, 0], boxes[:, 1]
 
     def states(self) -> list[TubeState]:
-        confirmed = np.where(self.misses > 0, TubeState.COASTING, TubeState.ACTIVE)
-        return [STATES[state] for state in np.where(self.confirmed, confirmed, TubeState.TENTATIVE).tolist()]
+        confirmed = np.where(self.misses > 0, _COASTING, _ACTIVE)
+        return [STATES[state] for state in np.where(self.confirmed, confirmed, _TENTATIVE).tolist()]
 
 
 COLUMNS = tuple(field.name for field in fields(LiveTubes))

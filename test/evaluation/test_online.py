@@ -5,6 +5,7 @@ import pytest
 from scenes import BOX, FAR, make_dataset, pair
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.detections import VideoDetections
 from amtnet_ros.evaluation.linking import MIN_BOXES, SHARES, ever_active, link_video, observed_frames
 from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors, score_observed
@@ -176,3 +177,17 @@ class TestLinking:
         linked = link_video("v", 1, VideoDetections(1, 3, ()), LinkerOptions())
         assert linked.scored == linked.tubes == ()
         assert len(linked.observed) == len(SHARES)
+
+    def test_trimmed_tubes_are_scored_where_their_action_goes_on(self):
+        pairs = tuple(pair(t, t + 1, (BOX, BOX, 1, 0.9 if 20 <= t < 40 else 0.1)) for t in range(59))
+        detections = VideoDetections(1, 3, pairs)
+        (whole,) = link_video("v", 60, detections, LinkerOptions()).scored
+        (part,) = link_video("v", 60, detections, LinkerOptions(), trimmed=True).scored
+        assert (whole.first_frame, len(whole.boxes)) == (0, 60)
+        assert (part.first_frame, part.first_frame + len(part.boxes)) == (
+            pytest.approx(20, abs=1),
+            pytest.approx(41, abs=1),
+        )
+        assert part.score > 0.85 > whole.score
+        with pytest.raises(UserError, match="mode actor cannot be trimmed"):
+            link_video("v", 60, detections, LinkerOptions(mode="actor"), trimmed=True)

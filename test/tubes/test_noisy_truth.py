@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tube_streams import same_update
 
+from amtnet_ros.cli.bench_tubes import BLOCK, DAY, WINDOW, sampled
 from amtnet_ros.contracts import TubeState, TubeUpdate
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.identity import Following, follow
@@ -149,3 +150,14 @@ def test_the_benchmark_reports_linking_at_every_delta(data_root):
         for maps in (row["video_map_road"], row["perfect_association"]["video_map_act"]):
             assert set(maps) == {"0.2", "0.5", "0.75", "0.5:0.95"}
             assert all(0 <= value <= 100 for value in maps.values())
+
+
+@pytest.mark.parametrize("updates", [20_000, 60_000, DAY])
+def test_a_sampled_day_has_its_beginning_its_end_and_blocks_between(updates):
+    made = np.array(sampled(updates))
+    assert len(made) == updates
+    assert (np.diff(made) > 0).all()
+    assert (made[[0, WINDOW - 1, -WINDOW, -1]] == [0, WINDOW - 1, DAY - WINDOW, DAY - 1]).all()
+    gaps = np.flatnonzero(np.diff(made) > 1)
+    assert (np.diff(gaps) % BLOCK == 0).all()
+    assert np.diff(made).max() <= 3 * DAY / (updates // BLOCK) or updates == 2 * WINDOW
