@@ -33,12 +33,16 @@ from amtnet_ros.video import open_source
 
 DEFAULT = ("dis:ultrafast", "dis:fast", "dis:medium", "brox:fast", "brox:paper", "onnx:brox:fast")
 """`onnx:brox:fast` is the graph of brox:fast, written for the occasion."""
+PARTS = ("accuracy", "speed")
 
 Pair = tuple[UInt8, UInt8]
 
 
 @click.command("flow")
 @click.option("--engine", "engines", multiple=True, default=DEFAULT, help=f"Repeatable; {ENGINES}.  [default: all]")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="Repeatable.  [default: both]"
+)
 @click.option("--pairs", type=click.IntRange(1), default=8, show_default=True, help="Synthetic pairs of each kind.")
 @click.option("--clips", type=click.IntRange(0), default=40, show_default=True, help="Real clips, one pair of each.")
 @click.option(
@@ -50,6 +54,7 @@ Pair = tuple[UInt8, UInt8]
 @data_root_option
 def bench_flow(
     engines: tuple[str, ...],
+    parts: tuple[str, ...],
     pairs: int,
     clips: int,
     batch: int,
@@ -66,18 +71,7 @@ def bench_flow(
     rng = np.random.default_rng(seed)
     textures = [previous for previous, _ in real] or [noise_texture(rng) for _ in range(20)]
     synthetic = samples(textures, pairs, seed=seed)
-    console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as folder:
-        specs = {name: _spec(name, Path(folder)) for name in engines}
-        accuracy, fields = {}, {}
-        for name in track(engines, "accuracy", console=console):
-            accuracy[name], fields[name] = _accuracy(make_flow(specs[name]), synthetic, real)
-        speed = [
-            row
-            for name in track(engines, "speed", console=console)
-            for row in _speed(name, specs[name], synthetic[0], batch, seconds)
-        ]
-    result = {
+    result: dict[str, Any] = {
         "bench": "flow",
         "machine": machine(),
         "gpu": _gpu(),
@@ -86,10 +80,22 @@ def bench_flow(
         "synthetic_pairs": len(synthetic),
         "real_pairs": len(real),
         "seed": seed,
-        "speed": speed,
-        "accuracy": accuracy,
-        "agreement": {a: {b: _agreement(fields[a], fields[b]) for b in engines} for a in engines} if real else {},
     }
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder:
+        specs = {name: _spec(name, Path(folder)) for name in engines}
+        if "speed" in parts:
+            result["speed"] = [
+                row
+                for name in track(engines, "speed", console=console)
+                for row in _speed(name, specs[name], synthetic[0], batch, seconds)
+            ]
+        if "accuracy" in parts:
+            accuracy, fields = {}, {}
+            for name in track(engines, "accuracy", console=console):
+                accuracy[name], fields[name] = _accuracy(make_flow(specs[name]), synthetic, real)
+            agreement = {a: {b: _agreement(fields[a], fields[b]) for b in engines} for a in engines} if real else {}
+            result |= {"accuracy": accuracy, "agreement": agreement}
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -230,30 +236,42 @@ def _gpu() -> str | None:
 
 def _show(result: dict[str, Any]) -> None:
     console = Console()
-    speed = Table(title=f"Flow at 320x240 on {result['machine']}, {result['gpu'] or 'no GPU'}")
+    console.print(f"{result['machine']}, {result['gpu'] or 'no GPU'}")
+    if "speed" in result:
+        console.print(_speed_table(result))
+    if "accuracy" in result:
+        console.print(_accuracy_table(result))
+        if result["agreement"]:
+            console.print(_agreement_table(result))
+
+
+def _speed_table(result: dict[str, Any]) -> Table:
+    table = Table(title="Flow at 320x240")
     for column in ("engine", "device", "cores", "pairs at once", "ms a pair", "best", "CPU", "pairs a second"):
-        speed.add_column(column, justify="left" if column in ("engine", "device") else "right")
+        table.add_column(column, justify="left" if column in ("engine", "device") else "right")
     for row in result["speed"]:
         times = [f"{row[key]:.2f}" for key in ("median_ms", "best_ms", "cpu_ms")]
         cells = [str(row[key] or "") for key in ("engine", "device", "cores", "pairs_at_once")]
-        speed.add_row(*cells, *times, f"{1e3 / row['median_ms']:.0f}")
-    console.print(speed)
+        table.add_row(*cells, *times, f"{1e3 / row['median_ms']:.0f}")
+    return table
+
+
+def _accuracy_table(result: dict[str, Any]) -> Table:
     columns = [*KINDS, "all", "median", "visible"]
-    accuracy = Table(
-        title=f"End-point error in pixels, {result['synthetic_pairs']} pairs, {result['textures']} textures"
-    )
-    accuracy.add_column("engine")
+    title = f"End-point error in pixels, {result['synthetic_pairs']} pairs, {result['textures']} textures"
+    table = Table("engine", title=title)
     for column in (*columns, "photometric"):
-        accuracy.add_column(column, justify="right")
+        table.add_column(column, justify="right")
     for engine, values in result["accuracy"].items():
         errors = values["end_point_error"]
-        accuracy.add_row(engine, *(f"{errors[c]:.3f}" for c in columns), str(values.get("photometric_error", "")))
-    console.print(accuracy)
-    if result["agreement"]:
-        agreement = Table(title=f"Difference between engines in pixels, {result['real_pairs']} real pairs")
-        agreement.add_column("")
-        for engine in result["agreement"]:
-            agreement.add_column(engine, justify="right")
-        for engine, row in result["agreement"].items():
-            agreement.add_row(engine, *(f"{value:.2f}" for value in row.values()))
-        console.print(agreement)
+        table.add_row(engine, *(f"{errors[c]:.3f}" for c in columns), str(values.get("photometric_error", "")))
+    return table
+
+
+def _agreement_table(result: dict[str, Any]) -> Table:
+    table = Table("", title=f"Difference between engines in pixels, {result['real_pairs']} real pairs")
+    for engine in result["agreement"]:
+        table.add_column(engine, justify="right")
+    for engine, row in result["agreement"].items():
+        table.add_row(engine, *(f"{value:.2f}" for value in row.values()))
+    return table
