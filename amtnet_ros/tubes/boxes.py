@@ -57,7 +57,9 @@ def nms(boxes: Float32, group_end: Int64, threshold: float) -> Bool:
     else:
         better, worse = ranges(np.arange(1, len(group_end) + 1), group_end)
         overlap = iou(boxes.take(better, axis=1), boxes.take(worse, axis=1))
-    clash = np.flatnonzero((overlap > threshold) & (overlap > 0))
+    clash = np.flatnonzero(overlap > max(threshold, 0))
+    if len(clash) == 0:
+        return np.ones(len(group_end), np.bool_)
     keep = [True] * len(group_end)
     for i, j in zip(better.take(clash).tolist(), worse.take(clash).tolist(), strict=True):
         if keep[i]:

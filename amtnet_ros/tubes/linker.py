@@ -6,7 +6,10 @@ Spatiotemporal Action Localisation and Prediction", ICCV 2017, §3.4. What they 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +21,9 @@ from amtnet_ros.tubes.options import LinkerOptions
 from amtnet_ros.tubes.selection import Candidates, select
 
 SECOND = 1_000_000_000
+
+_new_tube = cast(Callable[[tuple[Any, ...]], Tube], partial(tuple.__new__, Tube))
+"""A row of fields → Tube; twice as fast as to call Tube, and a crowd makes a hundred an update."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,13 @@ class TubeLinker:
         boxes, old_scores = live.box.take(rows, axis=0), live.score.take(rows)
         scores = live.see(rows, taken, options)
         # tubes that were last seen in the same frame, nearly always all of them, share frames and weights
-        for frame in set(frames.tolist()):
+        groups = set(frames.tolist())
+        if len(groups) == 1:
+            new = self._extend(rows, (int(frames[0]), int(stamps[0]), boxes, old_scores), taken.boxes, scores, pair)
+            for row, track in zip(rows.tolist(), new, strict=True):
+                tracks[row] = track
+            return tracks
+        for frame in groups:
             group = np.flatnonzero(frames == frame)
             last = (frame, int(stamps[group[0]]), boxes.take(group, axis=0), old_scores.take(group))
             new = self._extend(rows.take(group), last, taken.boxes.take(group, axis=0), scores.take(group), pair)
@@ -255,16 +267,15 @@ def _tubes(live: LiveTubes, states: list[TubeState], tracks: list[Track]) -> lis
     class_scores = live.class_scores.copy()
     class_scores.flags.writeable = False
     own_scores = class_scores[np.arange(len(live)), live.label]
-    return list(
-        map(
-            Tube,
-            live.id.tolist(),
-            states,
-            live.label.tolist(),
-            own_scores.tolist(),
-            class_scores,
-            live.start_stamp.tolist(),
-            live.stamp.tolist(),
-            *zip(*tracks, strict=True),
-        )
+    rows = zip(
+        live.id.tolist(),
+        states,
+        live.label.tolist(),
+        own_scores.tolist(),
+        class_scores,
+        live.start_stamp.tolist(),
+        live.stamp.tolist(),
+        *zip(*tracks, strict=True),
+        strict=True,
     )
+    return list(map(_new_tube, rows))

@@ -46,7 +46,7 @@ def _greedy(tube: Int64, candidate: Int64, value: Float32, strength: Float32) ->
     """Tubes choose one after another, the strongest first (of equals, the older), the best candidate still free."""
     turn = np.empty(len(strength), np.int64)
     turn[np.argsort(-strength, kind="stable")] = np.arange(len(strength))
-    order = np.lexsort((-value, turn.take(tube)))
+    order = (2.0 * turn.take(tube) - value).argsort(kind="stable")  # values are within 0 to 1
     taken = [-1] * len(strength)
     given = set()
     for t, c in zip(tube.take(order).tolist(), candidate.take(order).tolist(), strict=True):
