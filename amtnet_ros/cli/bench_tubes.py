@@ -87,17 +87,17 @@ def bench_tubes(
 
     With --detections, only link those: every option of the linker changed alone.
     """
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     record: dict[str, Any] = {"machine": machine()}
     if detections is not None:
         record["options"] = study_detections(detections, dataset, data_root)
     else:
-        if "speed" in parts:
-            record["speed"] = speed(seed)
-        if "day" in parts:
-            record["day"] = day(updates, seed)
         if "linking" in parts:
             record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, not no_options)
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        if "speed" in parts:
+            record["speed"] = {"machine": machine(), **speed(seed)}
+        if "day" in parts:
+            record["day"] = {"machine": machine(), **day(updates, seed)}
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:

@@ -25,6 +25,8 @@ class BroxFlow(TorchFlow):
         if preset not in PRESETS:
             raise UserError(f"flow: unknown preset 'brox:{preset}'; use one of {', '.join(PRESETS)}")
         super().__init__(f"brox:{preset}", working_size, device)
+        if self.device.type == "cpu":
+            self._largest = 1  # several pairs at once do not fit into its cache
         width, height = working_size
         relaxation = relax if self.device.type == "cpu" else gpu_relaxation(self.device)
         self._solver = BroxSolver(PRESETS[preset], height, width, relaxation).to(self.device)

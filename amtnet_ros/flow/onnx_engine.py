@@ -38,6 +38,8 @@ class OnnxFlow:
 
     def batch(self, previous: UInt8, current: UInt8) -> Float32:
         check_pair(previous, current, ndim=4)
+        if self.provider == CPU:  # several pairs at once do not fit into its cache
+            return np.stack([self(a, b) for a, b in zip(previous, current, strict=True)])
         return self._run(list(previous), list(current))
 
     def _run(self, previous: list[UInt8], current: list[UInt8]) -> Float32:
