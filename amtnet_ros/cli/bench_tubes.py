@@ -24,7 +24,7 @@ from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.kept import open_kept
-from amtnet_ros.evaluation.linking_study import LinkingScores, link_all, score, variants
+from amtnet_ros.evaluation.linking_study import VARIANTS, LinkingScores, link_all, score, variants
 from amtnet_ros.evaluation.noisy_truth import Noise, NoisyPair, noisy_pairs, perfect_tubes
 from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
@@ -67,8 +67,15 @@ PARTS = ("speed", "day", "linking")
     type=click.Path(path_type=Path),
     help="Link these kept detections (amtnet eval --detections) instead of noisy annotations.",
 )
-@click.option("--dataset", default="jhmdb21", show_default=True, help="Data set of --detections.")
-@click.option("--no-options", is_flag=True, help="Leave out the study of the linker's options.")
+@click.option("--dataset", default="jhmdb21:1", show_default=True, help="Data set of --detections.")
+@click.option(
+    "--option",
+    "changed",
+    multiple=True,
+    type=click.Choice([*VARIANTS, "none"]),
+    default=tuple(VARIANTS),
+    help="Option of the linker to study, repeatable; none leaves the study out.  [default: all]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @data_root_option
@@ -78,21 +85,21 @@ def bench_tubes(
     videos: int,
     detections: Path | None,
     dataset: str,
-    no_options: bool,
+    changed: tuple[str, ...],
     seed: int,
     as_json: bool,
     data_root: Path,
 ) -> None:
     """Time the linker in a crowd, run it for a day, and link noisy ground truth of UCF-101-24.
 
-    With --detections, only link those: every option of the linker changed alone.
+    With --detections, only link those: each option of the linker changed alone.
     """
     record: dict[str, Any] = {"machine": machine()}
     if detections is not None:
-        record["options"] = study_detections(detections, dataset, data_root)
+        record["options"] = study_detections(detections, dataset, data_root, changed)
     else:
         if "linking" in parts:
-            record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, not no_options)
+            record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, changed)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         if "speed" in parts:
             record["speed"] = {"machine": machine(), **speed(seed)}
@@ -269,8 +276,8 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def study_noise(dataset: Dataset, n_videos: int, seed: int, with_options: bool) -> dict[str, Any]:
-    """Link noisy micro-tubes made from ground truth: both modes at every Δ, and at one Δ every option changed alone."""
+def study_noise(dataset: Dataset, n_videos: int, seed: int, changed: Sequence[str]) -> dict[str, Any]:
+    """Link noisy micro-tubes made from ground truth: both modes at every Δ, and at one Δ each option changed alone."""
     names = spread(dataset.test, n_videos)
     dataset = replace(dataset, test=names)
     noise = Noise()
@@ -294,9 +301,9 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, with_options: bool) 
             ]
             by_delta.append({**row, "perfect_association": map_figures(score(dataset, perfect))})
     options = []
-    for mode in ("per_class", "actor") if with_options else ():
-        for name, changed in tracked(variants(LinkerOptions(mode=mode)), f"options, {mode}"):
-            options.append({"mode": mode, "option": name, **figures(link(dataset, pairs[DELTA], DELTA, changed))})
+    for mode in ("per_class", "actor") if "none" not in changed else ():
+        for name, how in tracked(variants(LinkerOptions(mode=mode), changed), f"options, {mode}"):
+            options.append({"mode": mode, "option": name, **figures(link(dataset, pairs[DELTA], DELTA, how))})
         if mode == "per_class":
             cut = link(dataset, pairs[DELTA], DELTA, LinkerOptions(mode=mode), trimmed=True)
             options.append({"mode": mode, "option": "defaults, trimmed", **figures(cut)})
@@ -310,8 +317,8 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, with_options: bool) 
     }
 
 
-def study_detections(folder: Path, source: str, data_root: Path) -> list[dict[str, Any]]:
-    """Link kept detections of a model, with every option changed alone."""
+def study_detections(folder: Path, source: str, data_root: Path, changed: Sequence[str]) -> list[dict[str, Any]]:
+    """Link kept detections of a model, with each option changed alone."""
     dataset, kept = read_dataset(source, data_root), open_kept(folder)
     missing = kept.missing(dataset)
     if missing:
@@ -319,12 +326,13 @@ def study_detections(folder: Path, source: str, data_root: Path) -> list[dict[st
             f"{folder}: {len(missing)} videos are missing, the first {missing[0]!r}; finish amtnet eval first"
         )
     detections = {name: kept.read(name) for name in dataset.test}
+    studied = [name for name in changed if name != "none"]
     delta = next(iter(detections.values())).delta
     pairs = {name: one.pairs for name, one in detections.items()}
     return [
-        {"mode": mode, "option": name, **figures(link_all(dataset, pairs, delta, changed))}
+        {"mode": mode, "option": name, **figures(link_all(dataset, pairs, delta, how))}
         for mode in ("per_class", "actor")
-        for name, changed in tracked(variants(LinkerOptions(mode=mode)), f"options, {mode}")
+        for name, how in tracked(variants(LinkerOptions(mode=mode), studied), f"options, {mode}")
     ]
 
 

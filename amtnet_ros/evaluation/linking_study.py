@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,11 +104,11 @@ def score(dataset: Dataset, tubes: Sequence[ScoredTube]) -> dict[str, VideoMap]:
     return {name: video_map(dataset, tubes, definition) for name, definition in DEFINITIONS.items()}
 
 
-def variants(base: LinkerOptions) -> list[tuple[str, LinkerOptions]]:
-    """`base`, linking as in the paper, and `base` with every option of VARIANTS changed alone; with names."""
+def variants(base: LinkerOptions, changed: Collection[str] = tuple(VARIANTS)) -> list[tuple[str, LinkerOptions]]:
+    """`base`, linking as in the paper, and `base` with every option of `changed` changed alone; with names."""
     named = [("defaults", base), ("as in the paper", replace(PAPER, mode=base.mode))]
-    for option, values in VARIANTS.items():
-        for value in values:
+    for option in changed:
+        for value in VARIANTS[option]:
             if value != getattr(base, option):
                 named.append((f"{option}={value}", replace(base, **{option: value})))
     return named

@@ -138,7 +138,7 @@ def test_each_variant_is_named_by_what_it_changes():
 
 def test_the_benchmark_reports_linking_at_every_delta(data_root):
     command = [sys.executable, "-m", "amtnet_ros.cli.main", "bench", "tubes", "--part", "linking", "--videos", "1"]
-    command += ["--no-options", "--json", "--data-root", str(data_root)]
+    command += ["--option", "none", "--json", "--data-root", str(data_root)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2], env={**os.environ}
     )
