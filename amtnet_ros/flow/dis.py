@@ -22,7 +22,7 @@ PRESETS = {
 class DisFlow:
     """DIS on the CPU; see FlowEngine for the interface.
 
-    One instance serves one thread. OpenCV spreads a call over its own threads, and a batch over as many of Python's, a
+    OpenCV spreads a call over its own threads, and a batch over as many of Python's, a
     pair each; `cv2.setNumThreads` bounds both for the whole process (set it to 0 in data-loading workers).
     """
 

@@ -94,6 +94,8 @@ def test_kept_detections_are_scored_without_the_model_and_linked_anew(first, gro
     _, result = first
     alone = ["--dataset", ground_truth, "--detections", kept, "--json"]
     assert run(*alone) == result
+    assert run(*alone, "--limit", 1)["videos"] == 1
+    assert run(*alone, "--trim")["made_with"]["trim"] == "yes"
     relinked = run(*alone, "--link", "mode=actor", "--tubes-out", tmp_path / "tubes.jsonl")
     assert relinked["made_with"]["linker mode"] == "actor"
     assert relinked["frame_map"] == result["frame_map"]

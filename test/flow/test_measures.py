@@ -35,5 +35,7 @@ def test_bench_reports_speed_accuracy_and_what_it_ran_on(tmp_path):
         ("dis:fast", "all", 8),
     ]
     assert all(0 < row["best_ms"] <= row["median_ms"] for row in result["speed"])
+    alone = CliRunner().invoke(bench_flow, [*arguments, "--part", "speed"], catch_exceptions=False)
+    assert "accuracy" not in json.loads(alone.stdout)
     # Random textures move by 2 to 3 pixels on average.
     assert 0 < result["accuracy"]["dis:fast"]["end_point_error"]["all"] < 1.5
