@@ -89,20 +89,20 @@ def _models(console: Console, device: str) -> bool:
     from amtnet_ros.inference.card import list_models
     from amtnet_ros.inference.engine import make_engine
 
-    table = Table("model", "verdict", "provider", "labels", "delta", "flow", title="Models")
+    table = Table("model", "verdict", "provider", "precision", "labels", "delta", "flow", title="Models")
     sound = True
     models = list_models()
     for name, folder in models.items():
         try:
             engine = make_engine(folder, device)
         except UserError as error:
-            table.add_row(name, f"[red]{error}[/]", "", "", "", "")
+            table.add_row(name, f"[red]{error}[/]", "", "", "", "", "")
             sound = False
             continue
         card = engine.card
         flow = card.flow.engine if card.flow else "none"
         table.add_row(
-            name, "loads, agrees with its card", engine.provider, str(len(card.labels)), str(card.delta), flow
+            name, "loads, agrees with its card", engine.provider, engine.precision, str(len(card.labels)), str(card.delta), flow
         )
         engine.close()
     console.print(table if models else "No models in the models folder.")

@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard
+from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.device import Device, provider_chain
 from amtnet_ros.inference.engine import Encoded, Selection
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
@@ -48,14 +48,22 @@ class Share:
 class OnnxRuntimeEngine:
     """See `Engine`. Made by `make_engine`."""
 
-    def __init__(self, folder: Path, card: ModelCard, device: Device, threads: int = 0) -> None:
-        self.card = card
+    def __init__(
+        self,
+        folder: Path,
+        card: ModelCard,
+        device: Device,
+        precision: Literal["fp32", "fp16", "int8"],
+        threads: int = 0,
+    ) -> None:
+        self.card, self.precision = card, precision
         self._device = device
         chain = provider_chain(device, card)
-        self._encode = _session(folder / ENCODE, chain, threads)
+        encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
+        self._encode = _session(encode, chain, threads)
         self._detect = _session(folder / DETECT, chain, threads)
         self.provider = _check_provider(self._encode, device)
-        _check_graphs(folder, card, self._encode, self._detect)
+        _check_graphs(folder, encode, card, self._encode, self._detect)
         self._warm_up()
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
@@ -128,19 +136,21 @@ def _check_provider(session: ort.InferenceSession, device: Device) -> str:
     return used if device.kind == "cpu" else f"{used} ({device.name})"
 
 
-def _check_graphs(folder: Path, card: ModelCard, encode: ort.InferenceSession, detect: ort.InferenceSession) -> None:
+def _check_graphs(
+    folder: Path, file: Path, card: ModelCard, encode: ort.InferenceSession, detect: ort.InferenceSession
+) -> None:
     """The card must tell the truth about the graphs. Raises UserError naming the first contradiction."""
     inputs = {node.name: node for node in encode.get_inputs()}
     if sorted(inputs) != sorted(card.streams):
-        raise UserError(f"{folder / ENCODE}: takes {sorted(inputs)}, but the card's streams are {list(card.streams)}")
+        raise UserError(f"{file}: takes {sorted(inputs)}, but the card's streams are {list(card.streams)}")
     for name, node in inputs.items():
         channels = 3 if card.flow is None or name == "rgb" else 3 * card.flow.length
         expected = [card.image_size, card.image_size, channels]
         if list(node.shape[1:]) != expected or node.type != "tensor(uint8)":
             raise UserError(
-                f"{folder / ENCODE}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}"
+                f"{file}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}"
             )
-    for path, nodes in ((folder / ENCODE, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
+    for path, nodes in ((file, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
         found = {node.name: node for node in nodes}
         for name in ("first", "second"):
             if name not in found:
@@ -152,7 +162,7 @@ def _check_graphs(folder: Path, card: ModelCard, encode: ort.InferenceSession, d
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
-        raise UserError(f"{folder}: {ENCODE} has {priors[0]} priors, {DETECT} has {priors[1]}; export the model again")
+        raise UserError(f"{folder}: {file.name} has {priors[0]} priors, {DETECT} has {priors[1]}; export the model again")
 
 
 def _one_line(error: Exception) -> str:

@@ -36,7 +36,7 @@ class TorchEngine:
         self._dtype = torch.float16 if half else torch.float32
         if threads:
             torch.set_num_threads(threads)
-        self.provider = f"torch {device}" + (" float16" if half else "")
+        self.provider, self.precision = f"torch {device}", "fp16" if half else "fp32"
         network = load_deployed(folder, card)
         self._network = network.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._priors = make_networks(card)[0].priors.to(device)
@@ -147,8 +147,6 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
 
 def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:
     """The module of a model folder, with the weights of its encode graph. Raises UserError where they do not fit."""
-    if card.precision == "int8":
-        raise UserError(f"{folder}: the torch engine does not run int8 models; use the fp32 one, or engine onnxruntime")
     module = deploy(make_networks(card))
     weights = read_weights(onnx.load(folder / ENCODE), weight_names(module))
     try:
