@@ -42,7 +42,7 @@ class FlowCard(BaseModel, extra="forbid", frozen=True):
 class Training(BaseModel, extra="forbid", frozen=True):
     """Where the weights come from.
 
-    experiment: the training configuration, as it was run.
+    calibration_frames: that set the ranges of the int8 form. experiment: the training configuration, as it was run.
     earlier: the runs whose weights it started from, the first one first, each with its experiment and iterations.
     """
 
@@ -50,6 +50,7 @@ class Training(BaseModel, extra="forbid", frozen=True):
     split: int | None = None
     seed: int | None = None
     iterations: int | None = None
+    calibration_frames: int | None = None
     experiment: dict[str, Any] = {}
     earlier: tuple[dict[str, Any], ...] = ()
 
@@ -57,11 +58,10 @@ class Training(BaseModel, extra="forbid", frozen=True):
 class Int8(BaseModel, extra="forbid", frozen=True):
     """The 8-bit form of the encode graph, for CPUs, that lies beside it.
 
-    calibration: whose training clips set the ranges. frames: how many of their frames. accuracy: as the card's own.
+    calibration: whose training clips set the ranges. accuracy: as the card's own.
     """
 
     calibration: str
-    frames: int = Field(ge=1)
     accuracy: dict[str, float] = {}
 
 

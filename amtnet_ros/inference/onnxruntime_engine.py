@@ -147,9 +147,7 @@ def _check_graphs(
         channels = 3 if card.flow is None or name == "rgb" else 3 * card.flow.length
         expected = [card.image_size, card.image_size, channels]
         if list(node.shape[1:]) != expected or node.type != "tensor(uint8)":
-            raise UserError(
-                f"{file}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}"
-            )
+            raise UserError(f"{file}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}")
     for path, nodes in ((file, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
         found = {node.name: node for node in nodes}
         for name in ("first", "second"):
@@ -162,7 +160,8 @@ def _check_graphs(
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
-        raise UserError(f"{folder}: {file.name} has {priors[0]} priors, {DETECT} has {priors[1]}; export the model again")
+        found = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
+        raise UserError(f"{folder}: {found}; export the model again")
 
 
 def _one_line(error: Exception) -> str:

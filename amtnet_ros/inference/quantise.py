@@ -69,7 +69,8 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     content = json.loads(card.model_dump_json())
-    content["int8"] = json.loads(Int8(calibration=calibration, frames=reader.count).model_dump_json())
+    content["int8"] = json.loads(Int8(calibration=calibration).model_dump_json())
+    content["training"]["calibration_frames"] = reader.count
     card = write_card(folder, ModelCard(**content))
     make_engine(folder, "cpu", precision="int8").close()
     return card

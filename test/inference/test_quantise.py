@@ -45,7 +45,7 @@ def test_int8_answers_follow_those_of_single_precision(folder: Path) -> None:
 def test_the_card_tells_both_forms_and_hashes_both(folder: Path, tiny_folder: Path) -> None:
     card = read_card(folder)
     assert card.int8 is not None
-    assert (card.precision, card.int8.calibration, card.int8.frames) == ("fp32", "noise", 8)
+    assert (card.precision, card.int8.calibration, card.training.calibration_frames) == ("fp32", "noise", 8)
     assert set(card.files) == {"encode.onnx", "encode.int8.onnx", "detect.onnx"}
     assert card.files["encode.onnx"] == read_card(tiny_folder).files["encode.onnx"]
     (folder / "encode.int8.onnx").write_bytes(b"")
