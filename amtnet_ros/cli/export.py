@@ -47,7 +47,7 @@ def export(
 @click.command()
 @click.argument("model")
 @click.option("--dataset", default="jhmdb21:1", show_default=True, help="Whose training clips set the ranges.")
-@click.option("--clips", type=click.IntRange(1), default=64, show_default=True, help="So many, spread over the list.")
+@click.option("--clips", type=click.IntRange(1), default=32, show_default=True, help="So many, spread over the list.")
 @click.option("--frames", type=click.IntRange(1), default=2, show_default=True, help="Of each clip.")
 @data_root_option
 def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path) -> None:

@@ -17,8 +17,8 @@ from rclpy.subscription import Subscription
 
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.ros.gpu import gpu_memory
 from amtnet_ros.ros.health import ERROR, OK, WARN, Health, status
 from amtnet_ros.ros.parameters import Parameters
 from amtnet_ros.ros.qos import RESULTS
