@@ -98,7 +98,7 @@ def bench_engines(
 def _candidates(
     folder: Path, card: ModelCard, device: str, threads: int, pair: tuple[Observed, Observed], console: Console
 ) -> Iterator[Candidate]:
-    """Everything that can run the model here, the release's way first; each is loaded and runs a pair when asked for."""
+    """Everything that can run the model here, the release's way first; each is loaded, and runs a pair, when asked."""
     from amtnet_ros.inference.device import choose_device
 
     chosen = choose_device(device)

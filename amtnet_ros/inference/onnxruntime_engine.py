@@ -116,6 +116,8 @@ def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
+    # Threads that wait must sleep: those that spin take the cores from flow, from the node and from the camera's driver.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     missing = [name for name, _ in chain if name not in ort.get_available_providers()]
     if missing:
