@@ -229,14 +229,17 @@ def _result(card: ModelCard, candidates: Sequence[Candidate], size: str, random_
 
 def show(result: dict[str, Any]) -> None:
     """The figures as a table."""
-    table = Table(title=f"{result['model']} ({result['weights']} weights) on {result['machine']}, a pair of frames")
-    for column in ("engine", "precision"):
-        table.add_column(column)
-    for column in ("median [ms]", "p95 [ms]", "p99 [ms]", "pairs/s", "× released", "× unsplit", "memory [MiB]"):
+    table = Table(
+        title=f"{result['model']} ({result['weights']} weights) on {result['machine']}",
+        caption="milliseconds a pair of frames; × how many times as fast as",
+    )
+    for column in ("engine", ""):
+        table.add_column(column, no_wrap=True)
+    for column in ("median", "p95", "p99", "pairs/s", "× released", "× unsplit", "MiB"):
         table.add_column(column, justify="right")
     with_energy = any("joules_a_pair" in row for row in result["engines"])
     if with_energy:
-        table.add_column("energy [J]", justify="right")
+        table.add_column("J", justify="right")
     for row in result["engines"]:
         times = (
             f"{row[f'times_as_fast_as_{name}']:.2f}" if f"times_as_fast_as_{name}" in row else "–" for name in _KEYS
@@ -245,7 +248,7 @@ def show(result: dict[str, Any]) -> None:
             row["engine"],
             row["precision"],
             *(f"{row['milliseconds_a_pair'][name]:.1f}" for name in ("median", "p95", "p99")),
-            f"{row['pairs_per_second']:.1f}",
+            f"{row['pairs_per_second']:.2f}",
             *times,
             str(row["memory_mib"]),
             *([f"{row.get('joules_a_pair', 0):.3f}"] if with_energy else []),
@@ -268,7 +271,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     names = [f"{row['engine']}, {row['precision']}" for row in rows]
     bars = axes.barh(names, [row["pairs_per_second"] for row in rows], color=["0.6", "0.6", *["tab:blue"] * len(rows)])
     key = f"times_as_fast_as_{_KEYS[0]}"
-    labels = [f"{row['pairs_per_second']:.1f}" + (f"  (× {row[key]:.1f})" if key in row else "") for row in rows]
+    labels = [f"{row['pairs_per_second']:.2f}" + (f"  (× {row[key]:.1f})" if key in row else "") for row in rows]
     axes.bar_label(bars, labels, padding=4)
     axes.invert_yaxis()
     axes.margins(x=0.2)
