@@ -269,12 +269,13 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(7, 0.6 + 0.5 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     names = [f"{row['engine']}, {row['precision']}" for row in rows]
-    bars = axes.barh(names, [row["pairs_per_second"] for row in rows], color=["0.6", "0.6", *["tab:blue"] * len(rows)])
+    colours = ["0.6" if row["engine"] in (RELEASED, UNSPLIT) else "tab:blue" for row in rows]
+    bars = axes.barh(names, [row["pairs_per_second"] for row in rows], color=colours)
     key = f"times_as_fast_as_{_KEYS[0]}"
     labels = [f"{row['pairs_per_second']:.2f}" + (f"  (× {row[key]:.1f})" if key in row else "") for row in rows]
     axes.bar_label(bars, labels, padding=4)
     axes.invert_yaxis()
-    axes.margins(x=0.2)
+    axes.margins(x=0.3)
     axes.set_xlabel("pairs a second, flow excluded")
     axes.set_title(f"{result['model']} on {result['machine']}", fontsize="medium")
     figure.savefig(path, dpi=150)

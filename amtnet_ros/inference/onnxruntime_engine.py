@@ -56,7 +56,8 @@ class OnnxRuntimeEngine:
         precision: Literal["fp32", "fp16", "int8"],
         threads: int = 0,
     ) -> None:
-        self.card, self.precision = card, precision
+        self.card = card
+        self.precision: str = precision
         self._device = device
         chain = provider_chain(device, card)
         encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
@@ -116,7 +117,7 @@ def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
-    # Threads that wait must sleep: those that spin take the cores from flow, from the node and from the camera's driver.
+    # Threads that wait must sleep: those that spin take the cores from flow, the node and the camera's driver.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     missing = [name for name, _ in chain if name not in ort.get_available_providers()]
@@ -162,8 +163,8 @@ def _check_graphs(
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
-        found = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
-        raise UserError(f"{folder}: {found}; export the model again")
+        both = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
+        raise UserError(f"{folder}: {both}; export the model again")
 
 
 def _one_line(error: Exception) -> str:

@@ -57,8 +57,8 @@ class PairedNetwork:
 
     def _rows(self, at_t: Observed, at_t_plus_delta: Observed) -> Tensor:
         """All values (M, C + 9) of all priors."""
-        frames, stacks = zip(at_t, at_t_plus_delta, strict=True)
-        inputs = network_inputs(self.card, frames, stacks)
+        both = (at_t, at_t_plus_delta)
+        inputs = network_inputs(self.card, [frame for frame, _ in both], [stack for _, stack in both])
         images = [torch.from_numpy(inputs[stream]).to(self.device) for stream in self.card.streams]
         planes = [x.contiguous() for x in self._normalise(images)]
         maps = self._network.features(*planes)
@@ -100,5 +100,5 @@ def _suppress(boxes: Float32, limit: float) -> Sequence[int]:
 
 
 def _micro_tubes(survivors: Survivors, at_t: Frame, later: Frame, selection: Selection) -> MicroTubes:
-    ends = (Encoded(None, None, frame.index, frame.stamp, frame.size) for frame in (at_t, later))
-    return to_micro_tubes(survivors, *ends, selection)
+    first, second = (Encoded(None, None, frame.index, frame.stamp, frame.size) for frame in (at_t, later))
+    return to_micro_tubes(survivors, first, second, selection)
