@@ -60,6 +60,7 @@ class OnnxRuntimeEngine:
         self.precision: str = precision
         self._device = device
         chain = provider_chain(device, card)
+        _announce(chain, card)
         encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
         self._encode = _session(encode, chain, threads)
         self._detect = _session(folder / DETECT, chain, threads)
@@ -111,6 +112,13 @@ class OnnxRuntimeEngine:
         for _ in range(2):
             encoded = self.encode(blank, stack)
             self.detect(encoded, encoded, Selection())
+
+
+def _announce(chain: list[tuple[str, dict[str, Any]]], card: ModelCard) -> None:
+    """TensorRT takes minutes to build its engines, with nothing to be seen; say so when there are none yet."""
+    folder = chain[0][1].get("trt_engine_cache_path")
+    if folder is not None and not any(Path(folder).glob("*.engine")):
+        log.warning("building the TensorRT engines of '%s'; this takes minutes, once (kept in %s)", card.name, folder)
 
 
 def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:

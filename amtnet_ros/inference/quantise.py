@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
+import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -84,10 +85,12 @@ def _kept_exact(graph: Path) -> list[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without ONNX Runtime's advice on how to call it."""
+    """Without ONNX Runtime's advice on how to call it and its notes on what it optimises."""
     before = logging.root.level
     logging.root.setLevel(logging.ERROR)
+    ort.set_default_logger_severity(3)
     try:
         yield
     finally:
+        ort.set_default_logger_severity(2)  # its default
         logging.root.setLevel(before)
