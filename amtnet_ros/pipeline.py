@@ -18,8 +18,8 @@ from amtnet_ros.flow.encoding import encode_flow, flow_scale
 from amtnet_ros.flow.engine import FlowEngine, check_pair, make_flow, to_working_size
 from amtnet_ros.flow.stack import FlowStack, is_needed
 from amtnet_ros.inference.card import FlowCard, ModelCard
-from amtnet_ros.inference.engine import Encoded, Engine, Selection, make_engine
-from amtnet_ros.stream import Admission, FrameGate, PairMaker
+from amtnet_ros.inference.engine import Encoded, Engine, Precision, Selection, make_engine
+from amtnet_ros.stream import AdaptiveDelta, Admission, FrameGate, PairMaker
 from amtnet_ros.tubes import LinkerCounters, LinkerOptions, TubeLinker
 
 STAGES = ("flow", "encode", "detect", "link")
@@ -30,6 +30,7 @@ class PipelineOptions:
     """What may be changed while the pipeline runs. Raises UserError for a value out of range.
 
     delta: frames between the two frames of a pair at the model's nominal rate; None is the model's own.
+    max_delta: while steps take longer than the frames are apart, delta grows up to this (see AdaptiveDelta); 0: never.
     classes: names of the actions to report; None reports all.
     score_threshold, nms_iou, max_per_class: selection of micro-tubes, see inference.engine.Selection.
     max_frame_gap: seconds; frames further apart are not paired.
@@ -38,6 +39,7 @@ class PipelineOptions:
     """
 
     delta: int | None = None
+    max_delta: int = 0
     classes: tuple[str, ...] | None = None
     score_threshold: float = 0.05
     nms_iou: float = 0.45
@@ -50,6 +52,7 @@ class PipelineOptions:
         if self.delta is not None and not 1 <= self.delta <= 64:
             raise UserError(f"delta is {self.delta}; it must be 1 to 64 frames")
         for name, low, high in (
+            ("max_delta", 0, 64),
             ("score_threshold", 0.0, 1.0),
             ("nms_iou", 0.0, 1.0),
             ("max_per_class", 1, 1000),
@@ -70,9 +73,15 @@ class Pipeline:
     latency: seconds each stage took in the last push. counters: frames by what became of them, since the start.
     """
 
-    def __init__(self, engine: Engine, options: PipelineOptions | None = None, flow: FlowEngine | None = None) -> None:
-        """flow: the engine to use instead of the one that the model was trained with."""
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        options: PipelineOptions | None = None,
+        flow: FlowEngine | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """flow: the engine to use instead of the one that the model was trained with. clock: seconds, for latency."""
+        self._engine, self._clock = engine, clock
         card = engine.card
         motion = card.flow or FlowCard()
         self._uses_flow = card.flow is not None
@@ -88,9 +97,15 @@ class Pipeline:
         self._forget()
 
     @classmethod
-    def from_model(cls, model: str | Path, device: str = "auto", options: PipelineOptions | None = None) -> Pipeline:
+    def from_model(
+        cls,
+        model: str | Path,
+        device: str = "auto",
+        options: PipelineOptions | None = None,
+        precision: Precision = "auto",
+    ) -> Pipeline:
         """Load a model by its name or folder. Raises UserError where anything about it is wrong."""
-        return cls(make_engine(model, device), options)
+        return cls(make_engine(model, device, precision=precision), options)
 
     @property
     def card(self) -> ModelCard:
@@ -106,6 +121,16 @@ class Pipeline:
     def linked(self) -> LinkerCounters:
         """What the linker did since the start: tubes started, ended, dropped for their number …"""
         return self._linker.counters
+
+    @property
+    def precision(self) -> str:
+        """Of the network's arithmetic: fp32, fp16 or int8."""
+        return self._engine.precision
+
+    @property
+    def delta(self) -> int:
+        """Frames between the two frames of the next pair."""
+        return self._pairs.delta
 
     @property
     def options(self) -> PipelineOptions:
@@ -147,7 +172,10 @@ class Pipeline:
             self._break_off()
         frame = Frame(self._number(stamp), stamp, image)
         self._advance(frame)
-        return updates + list(self._process_ready())
+        processed = list(self._process_ready())
+        if len(processed) == 1:  # when a window of flow becomes complete there are more, which is no measure
+            self._adapt()
+        return updates + processed
 
     def finish(self) -> list[TubeUpdate]:
         """The stream is over: process what still waits, and end all tubes."""
@@ -179,8 +207,15 @@ class Pipeline:
         if not hasattr(self, "_gate"):
             self._gate = FrameGate(self.card.rate, options.max_frame_gap, options.reset_jump)
             self._pairs = PairMaker(self.card.rate, options.delta or self.card.delta)
+            self._adaptive = AdaptiveDelta(1 / self.card.rate, self._pairs.delta, options.max_delta)
         self._gate.max_frame_gap, self._gate.reset_jump = options.max_frame_gap, options.reset_jump
-        self._pairs.delta = options.delta or self.card.delta
+        self._adaptive.configure(options.delta or self.card.delta, options.max_delta)
+        self._pairs.delta = self._adaptive.delta
+
+    def _adapt(self) -> None:
+        """Let delta follow what this step took."""
+        flow, *key = (self.latency[stage] for stage in STAGES)
+        self._pairs.delta = self._adaptive.observe(flow, sum(key))
 
     def _forget(self) -> None:
         """Back to the state before the first frame."""
@@ -262,6 +297,6 @@ class Pipeline:
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
+        begin = self._clock()
         yield
-        self.latency[stage] += time.perf_counter() - begin
+        self.latency[stage] += self._clock() - begin

@@ -9,6 +9,8 @@ import click
 # what → (module:attribute of the click command, one line of help)
 BENCHES: dict[str, tuple[str, str]] = {
     "pipeline": ("amtnet_ros.cli.bench_pipeline:bench_pipeline", "Frames a second and milliseconds a stage."),
+    "engines": ("amtnet_ros.cli.bench_engines:bench_engines", "Engines side by side, against the published way."),
+    "cameras": ("amtnet_ros.cli.bench_cameras:bench_cameras", "How many cameras one engine can serve."),
     "node": ("amtnet_ros.cli.bench_node:bench_node", "The detector through DDS: from an image's stamp to its tubes."),
     "eval": ("amtnet_ros.cli.bench_eval:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
     "tubes": ("amtnet_ros.cli.bench_tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),

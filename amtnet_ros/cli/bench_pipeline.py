@@ -15,9 +15,10 @@ from rich.progress import track
 from rich.table import Table
 
 from amtnet_ros.cli.machine import machine
+from amtnet_ros.cli.options import precision_option
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.engine import EngineName, make_engine
+from amtnet_ros.inference.engine import EngineName, Precision, make_engine
 from amtnet_ros.pipeline import STAGES, Pipeline, PipelineOptions
 from amtnet_ros.video import open_source
 
@@ -30,6 +31,7 @@ WARM_UP = 12
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option("--engine", type=click.Choice(["auto", "onnxruntime", "torch"]), default="auto", show_default=True)
+@precision_option
 @click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the engine; 0 is one a core.")
 @click.option("--delta", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames between a pair's two.")
 @click.option("--frames", type=click.IntRange(10), default=200, show_default=True, help="How many are timed.")
@@ -41,6 +43,7 @@ def bench_pipeline(
     model: str,
     device: str,
     engine: EngineName,
+    precision: Precision,
     threads: int,
     delta: int,
     frames: int,
@@ -51,14 +54,14 @@ def bench_pipeline(
 ) -> None:
     """Flow, both trunks, heads, selection and linking: milliseconds a stage and frames a second, decoding excluded."""
     images = _video_frames(video) if video else moving_texture(_parse_size(size), seed)
-    loaded = make_engine(model, device, engine=engine, threads=threads)
+    loaded = make_engine(model, device, engine=engine, precision=precision, threads=threads)
     pipeline = Pipeline(loaded, PipelineOptions(delta=delta))
     stages, totals = measure(pipeline, images, frames)
     result = {
         "bench": "pipeline",
         "machine": machine(),
         "model": pipeline.card.name,
-        "precision": pipeline.card.precision,
+        "precision": pipeline.precision,
         "provider": pipeline.provider,
         "delta": delta,
         "frames": frames,

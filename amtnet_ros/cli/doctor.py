@@ -69,7 +69,7 @@ def _version(distribution: str) -> str:
 
 
 def _device(console: Console, device: str) -> bool:
-    from amtnet_ros.inference.device import Device, choose_device, why_not
+    from amtnet_ros.inference.device import Device, choose_device, int8_instructions, why_not
 
     table = Table("device", "can be used", title="Devices of ONNX Runtime")
     for kind in ("cpu", "cuda", "tensorrt"):
@@ -82,6 +82,13 @@ def _device(console: Console, device: str) -> bool:
         console.print(f"[red]{error}[/]")
         return False
     console.print(f"Models will run on: {chosen.name} ({chosen.provider})", highlight=False)
+    instructions = int8_instructions()
+    console.print(
+        f"int8 on the CPU: used where a model has that form ({instructions})"
+        if instructions
+        else "int8 on the CPU: not used, the CPU has no instructions for it",
+        highlight=False,
+    )
     return True
 
 
@@ -89,21 +96,20 @@ def _models(console: Console, device: str) -> bool:
     from amtnet_ros.inference.card import list_models
     from amtnet_ros.inference.engine import make_engine
 
-    table = Table("model", "verdict", "provider", "labels", "delta", "flow", title="Models")
+    table = Table("model", "verdict", "provider", "precision", "labels", "delta", "flow", title="Models")
     sound = True
     models = list_models()
     for name, folder in models.items():
         try:
             engine = make_engine(folder, device)
         except UserError as error:
-            table.add_row(name, f"[red]{error}[/]", "", "", "", "")
+            table.add_row(name, f"[red]{error}[/]", "", "", "", "", "")
             sound = False
             continue
         card = engine.card
         flow = card.flow.engine if card.flow else "none"
-        table.add_row(
-            name, "loads, agrees with its card", engine.provider, str(len(card.labels)), str(card.delta), flow
-        )
+        what = (engine.provider, engine.precision, str(len(card.labels)), str(card.delta), flow)
+        table.add_row(name, "loads, agrees with its card", *what)
         engine.close()
     console.print(table if models else "No models in the models folder.")
     return sound and bool(models)

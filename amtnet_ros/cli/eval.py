@@ -14,12 +14,12 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.cli.options import data_root_option
+from amtnet_ros.cli.options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.kept import KeptDetections, make_kept, open_kept
-from amtnet_ros.evaluation.report import as_json, latex_rows, markdown_rows, print_tables
+from amtnet_ros.evaluation.report import as_json, headline, latex_rows, markdown_rows, print_tables
 from amtnet_ros.evaluation.results import Evaluation, evaluate_tubes
 from amtnet_ros.evaluation.running import detect_video
 from amtnet_ros.evaluation.scoring import evaluate_kept
@@ -64,6 +64,8 @@ def report_options(function: _Function) -> _Function:
 @click.option("--delta", type=click.IntRange(1), help="Distance of a pair in frames; default the model's.")
 @click.option("--flow", help="Flow engine, e.g. dis:fast; default the model's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@precision_option
+@click.option("--record", is_flag=True, help="Write the scores into the model's card, for the precision that ran.")
 @click.option("--detections", type=click.Path(path_type=Path), help="Where detections are kept; default runs/eval/….")
 @click.option("--limit", type=click.IntRange(1), help="Only so many test videos, evenly spread.")
 @click.option("--link", multiple=True, metavar="OPTION=VALUE", help="Option of the linker, e.g. match=iou; repeatable.")
@@ -82,6 +84,8 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
     ground_truth = read_dataset(source, options["data_root"])
     ground_truth = replace(ground_truth, test=spread(ground_truth.test, options["limit"]))
     linker = linker_options(options["link"])
+    if options["record"] and (options["model"] is None or options["limit"] is not None):
+        raise UserError("--record needs --model, and all test videos (no --limit)")
     if options["model"] is not None:
         kept = _run_model(ground_truth, options)
     elif options["detections"] is not None:
@@ -99,6 +103,8 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
     )
     if options["tubes_out"] is not None:
         write_tubes(options["tubes_out"], tubes, ground_truth.classes)
+    if options["record"]:
+        _record(result, ground_truth.name, kept.made_with, options)
     made_with = {**kept.made_with, **{f"linker {name}": value for name, value in linker_values(linker).items()}}
     if options["trim"]:
         made_with["trim"] = "yes"
@@ -146,6 +152,7 @@ def check(source: str, videos: bool, data_root: Path) -> None:
 def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections:
     """Detections of all test videos: those kept from earlier runs, the others made now."""
     from amtnet_ros.inference.card import find_model, read_card
+    from amtnet_ros.inference.device import choose_device, choose_precision
 
     card = read_card(find_model(options["model"]))
     if card.labels != ground_truth.classes:
@@ -153,15 +160,17 @@ def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections
     if options["flow"] is not None and card.flow is None:
         raise UserError(f"--flow {options['flow']}: model {card.name} has no motion stream")
     delta = options["delta"] or card.delta
+    precision = choose_precision(options["precision"], choose_device(options["device"]), card)
     made_with = {
         "model": card.name,
         "digest": card.digest,
+        "precision": precision,
         "dataset": ground_truth.name,
         "delta": str(delta),
         "flow": options["flow"] or (card.flow.engine if card.flow is not None else "none"),
         "selection": f"score >= {SCORE_THRESHOLD}, NMS {NMS_IOU}, {MAX_PER_CLASS} a class",
     }
-    name = f"{card.name}-{card.digest[:8]}-{ground_truth.name}-delta{delta}-{made_with['flow']}"
+    name = f"{card.name}-{card.digest[:8]}-{precision}-{ground_truth.name}-delta{delta}-{made_with['flow']}"
     folder = options["detections"] or Path("runs") / "eval" / re.sub(r"[^\w.-]+", "-", name)
     kept = make_kept(folder, made_with)
     missing = kept.missing(ground_truth)
@@ -187,7 +196,17 @@ def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipe
     settings = PipelineOptions(
         delta=delta, score_threshold=SCORE_THRESHOLD, nms_iou=NMS_IOU, max_per_class=MAX_PER_CLASS
     )
-    return Pipeline(make_engine(options["model"], options["device"]), settings, flow)
+    engine = make_engine(options["model"], options["device"], precision=options["precision"])
+    return Pipeline(engine, settings, flow)
+
+
+def _record(result: Evaluation, dataset: str, made_with: Mapping[str, str], options: dict[str, Any]) -> None:
+    """The few figures that models are compared by, into the card."""
+    from amtnet_ros.inference.card import find_model
+    from amtnet_ros.inference.folder import record_accuracy
+
+    measured = {f"{dataset} delta {made_with['delta']} {name}": value for name, value in headline(result).items()}
+    record_accuracy(find_model(options["model"]), measured, int8=made_with["precision"] == "int8")
 
 
 def linker_options(settings: Sequence[str]) -> LinkerOptions:

@@ -1,4 +1,4 @@
-"""`amtnet export`: a checkpoint becomes a model folder. `amtnet quantise`: a model folder becomes an int8 one."""
+"""`amtnet export`: a checkpoint becomes a model folder. `amtnet quantise`: a model folder gets an int8 form."""
 
 from __future__ import annotations
 
@@ -46,28 +46,27 @@ def export(
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Model folder, e.g. models/light-int8."
-)
 @click.option("--dataset", default="jhmdb21:1", show_default=True, help="Whose training clips set the ranges.")
-@click.option("--clips", type=click.IntRange(1), default=64, show_default=True, help="So many, spread over the list.")
+@click.option("--clips", type=click.IntRange(1), default=32, show_default=True, help="So many, spread over the list.")
 @click.option("--frames", type=click.IntRange(1), default=2, show_default=True, help="Of each clip.")
-@click.option("--overwrite", is_flag=True, help="Replace the model folder if it is there.")
 @data_root_option
-def quantise(model: str, out: Path, dataset: str, clips: int, frames: int, overwrite: bool, data_root: Path) -> None:
-    """Make an int8 copy of the fp32 MODEL (a name or a folder), its ranges set by real clips."""
+def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path) -> None:
+    """Give the fp32 MODEL (a name or a folder) an int8 form, its ranges set by real clips.
+
+    It lies beside the fp32 one, and CPUs with instructions for it then use it.
+    """
     from amtnet_ros.data.sources import read_dataset
     from amtnet_ros.inference.card import find_model, read_card
     from amtnet_ros.inference.offline import inputs_of_videos
     from amtnet_ros.inference.quantise import quantise_model
 
-    source = find_model(model)
+    folder = find_model(model)
     videos = read_dataset(dataset, data_root)
     names = videos.train[:: max(1, len(videos.train) // clips)][:clips]
     paths = [path for path in (videos.videos[name].path for name in names) if path is not None]
     shown = track(paths, "calibrating", console=Console(stderr=True), transient=True)
-    card = quantise_model(source, out, inputs_of_videos(read_card(source), shown, frames), overwrite)
-    click.echo(summary(out, card))
+    card = quantise_model(folder, inputs_of_videos(read_card(folder), shown, frames), dataset)
+    click.echo(summary(folder, card))
 
 
 def summary(folder: Path, card: ModelCard) -> str:
@@ -75,5 +74,5 @@ def summary(folder: Path, card: ModelCard) -> str:
     size = sum((folder / name).stat().st_size for name in card.files) / 2**20
     return (
         f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.labels)} labels, "
-        f"{card.precision}, opset {card.opset}, {size:.1f} MiB"
+        f"{card.precision}{' and int8' if card.int8 else ''}, opset {card.opset}, {size:.1f} MiB"
     )

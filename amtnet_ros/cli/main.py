@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("amtnet_ros.cli.run:run", "Find action tubes in a video or a webcam, without ROS."),
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
-    "quantise": ("amtnet_ros.cli.export:quantise", "Make an int8 copy of a model."),
+    "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
     "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on videos, or tubes from a file."),
     "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),

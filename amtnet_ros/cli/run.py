@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.annotated_video import AnnotatedVideo
+from amtnet_ros.cli.options import precision_option
 from amtnet_ros.contracts import TubeUpdate, UInt8
+from amtnet_ros.inference.engine import Precision
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.recording import TubeRecorder, table_of
 from amtnet_ros.tubes import LinkerOptions
@@ -42,6 +44,7 @@ class _Sinks:
 @click.argument("source")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or folder of the model.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@precision_option
 @click.option("--delta", type=click.IntRange(1, 64), help="Frames between the two of a pair; default the model's.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Least score.")
 @click.option(
@@ -59,6 +62,7 @@ def run(
     source: str,
     model: str,
     device: str,
+    precision: Precision,
     delta: int | None,
     threshold: float,
     mode: str,
@@ -72,8 +76,8 @@ def run(
     opened = open_source(source)
     options = PipelineOptions(delta=delta, score_threshold=threshold, linker=LinkerOptions(mode=mode))
     with console.status(f"loading {model}"):
-        pipeline = Pipeline.from_model(model, device, options)
-    console.print(f"{pipeline.card.name} on {pipeline.provider}", highlight=False)
+        pipeline = Pipeline.from_model(model, device, options, precision)
+    console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
     with ExitStack() as files:
         recorder = files.enter_context(TubeRecorder(tubes_file or out.with_suffix(".jsonl")))
         video = None if no_video else AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width)

@@ -55,6 +55,16 @@ def as_json(result: Evaluation) -> dict[str, Any]:
     return content
 
 
+def headline(result: Evaluation) -> dict[str, float]:
+    """The few figures by which models are compared, in percent, for a model's card."""
+    figures = {"frame-mAP@0.5 %": result.frame_map.mean} if result.frame_map is not None else {}
+    for scores in result.video_maps:
+        figures[f"video-mAP@0.5 {scores.definition.name} %"] = scores.at(0.5)
+        figures[f"video-mAP@0.5:0.95 {scores.definition.name} %"] = scores.strict_mean
+    figures["accuracy %"] = result.accuracy
+    return {name: round(100 * value, 1) for name, value in figures.items() if not math.isnan(value)}
+
+
 def print_tables(result: Evaluation, console: Console) -> None:
     """The summary, the per-class APs, and what is known of the online behaviour."""
     counts = f"{result.tubes} tubes against {result.actions} actions in {result.videos} videos"

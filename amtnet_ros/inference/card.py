@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from amtnet_ros.errors import UserError
 
 CARD = "card.json"
-ENCODE, DETECT, RESIZE = "encode.onnx", "detect.onnx", "resize.onnx"
+ENCODE, ENCODE_INT8, DETECT = "encode.onnx", "encode.int8.onnx", "detect.onnx"
 FORMAT = 1
 
 
@@ -42,7 +42,7 @@ class FlowCard(BaseModel, extra="forbid", frozen=True):
 class Training(BaseModel, extra="forbid", frozen=True):
     """Where the weights come from.
 
-    calibration_frames: of an int8 model, that set its ranges. experiment: the training configuration, as it was run.
+    calibration_frames: that set the ranges of the int8 form. experiment: the training configuration, as it was run.
     earlier: the runs whose weights it started from, the first one first, each with its experiment and iterations.
     """
 
@@ -55,6 +55,16 @@ class Training(BaseModel, extra="forbid", frozen=True):
     earlier: tuple[dict[str, Any], ...] = ()
 
 
+class Int8(BaseModel, extra="forbid", frozen=True):
+    """The 8-bit form of the encode graph, for CPUs, that lies beside it.
+
+    calibration: whose training clips set the ranges. accuracy: as the card's own.
+    """
+
+    calibration: str
+    accuracy: dict[str, float] = {}
+
+
 class ModelCard(BaseModel, extra="forbid", frozen=True):
     """One model folder: two graphs and this card, `card.json`.
 
@@ -64,7 +74,8 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     delta: default distance of a pair in frames at the nominal `rate` (frames a second of the training video).
     flow: present where there is a motion stream. normalisation: of each stream, done inside the graph.
     precision: of the encode graph's arithmetic. opset: of both graphs.
-    accuracy: measured figures, name → value, as the evaluation commands print them.
+    accuracy: measured figures, name → value, as the evaluation commands print them, at that precision.
+    int8: present where the folder also holds an 8-bit encode graph.
     files: name → SHA-256, of every other file of the folder.
     """
 
@@ -82,7 +93,8 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     normalisation: dict[str, Normalisation]
     training: Training
     accuracy: dict[str, float] = {}
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Literal["fp32", "fp16"] = "fp32"
+    int8: Int8 | None = None
     opset: int
     files: dict[str, str]
 
@@ -187,7 +199,7 @@ def _check_sense(path: Path, card: ModelCard) -> None:
         raise UserError(f"{path}: flow: needed with a motion stream, and only then")
     if card.flow is not None and min(card.flow.working_size) < 16:
         raise UserError(f"{path}: flow.working_size: must be at least 16x16, not {list(card.flow.working_size)}")
-    for name in (ENCODE, DETECT):
+    for name in (ENCODE, DETECT, *([ENCODE_INT8] if card.int8 else [])):
         if name not in card.files:
             raise UserError(f"{path}: files: '{name}' is missing")
 

@@ -48,6 +48,15 @@ class MergedHeads(nn.Module):
             second.append(cells[..., half:].reshape(x.shape[0], -1, self.values))
         return torch.cat(first, dim=1), torch.cat(second, dim=1)
 
+    def paired(self, maps_t: Sequence[Tensor], maps_t_plus_delta: Sequence[Tensor]) -> Tensor:
+        """The unsplit form, over the concatenated maps of both frames: (B, M, n_classes + 1 + 8)."""
+        rows = []
+        for at_t, later, weight, bias in zip(maps_t, maps_t_plus_delta, self.weights, self.biases, strict=True):
+            first, second = weight.chunk(2)
+            both = F.conv2d(torch.cat([at_t, later], 1), torch.cat([first, second], 1), bias.chunk(2)[1], padding=1)
+            rows.append(both.permute(0, 2, 3, 1).reshape(both.shape[0], -1, self.values))
+        return torch.cat(rows, dim=1)
+
 
 class DeployedNetwork(nn.Module):
     """Normalised images of one frame → both its shares. The network given is left as it is."""
@@ -63,10 +72,13 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, *images: Tensor) -> tuple[Tensor, Tensor]:
         """images: of each stream, (B, 3 or 15, S, S), normalised → two of (B, M, n_classes + 1 + 8)."""
-        maps = [self.trunks[stream](x) for stream, x in zip(self.streams, images, strict=True)]
-        fused = maps[0] if len(maps) == 1 else fuse_maps(self.fusion, maps[0], maps[1])
-        first, second = self.heads(fused)
+        first, second = self.heads(self.features(*images))
         return first, second
+
+    def features(self, *images: Tensor) -> list[Tensor]:
+        """Inputs as `forward` → six fused maps."""
+        maps: list[list[Tensor]] = [self.trunks[stream](x) for stream, x in zip(self.streams, images, strict=True)]
+        return maps[0] if len(maps) == 1 else fuse_maps(self.fusion, maps[0], maps[1])
 
 
 class LateFusion(nn.Module):

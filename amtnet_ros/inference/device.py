@@ -12,7 +12,8 @@ from typing import Any, Literal
 import onnxruntime as ort
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, ModelCard
+from amtnet_ros.inference.engine import PRECISIONS, Precision
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,40 @@ def choose_device(text: str, require_gpu: bool = False) -> Device:
     return device
 
 
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
+"""Names, in /proc/cpuinfo, of instructions that multiply 8-bit numbers and add them up exactly. Without them int8 gains
+little speed, and on x86 the pairwise sums of 16 bits saturate: the answers would be others than those measured."""
+
+
+def int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """The CPU's instructions for 8-bit dot products, by name; None where it has none."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    flags = next((line.split(":")[1].split() for line in lines if line.lower().startswith(("flags", "features"))), [])
+    return next((flag for flag in flags if flag in INT8_FLAGS), None)
+
+
+def choose_precision(asked: Precision, device: Device, card: ModelCard) -> Literal["fp32", "fp16", "int8"]:
+    """Which of the model's forms to run. Raises UserError where it lacks the one asked for, or the device does.
+
+    `auto`: int8 on a CPU with instructions for it, if the model has that form; else the form of its `encode.onnx`.
+    """
+    if asked not in PRECISIONS:
+        raise UserError(f"precision '{asked}' is not known; use {', '.join(PRECISIONS)}")
+    if asked == "auto":
+        return "int8" if card.int8 and device.kind == "cpu" and int8_instructions() else card.precision
+    if asked == "int8":
+        if card.int8 is None:
+            raise UserError(f"model '{card.name}' has no {ENCODE_INT8}; make it by `amtnet quantise`")
+        if device.kind != "cpu":
+            raise UserError(f"precision int8 is for CPUs; the model would run on {device.name}")
+    elif asked != card.precision:
+        raise UserError(f"model '{card.name}': its {ENCODE} is {card.precision}; export it with --precision {asked}")
+    return asked
+
+
 def cache_folder() -> Path:
     """Where engines built for this machine are kept: $AMTNET_CACHE, else the user's cache folder."""
     given = os.environ.get("AMTNET_CACHE")
@@ -136,5 +171,4 @@ def tensorrt_options(device: Device, card: ModelCard) -> dict[str, Any]:
         "trt_timing_cache_enable": True,
         "trt_timing_cache_path": str(folder),
         "trt_fp16_enable": card.precision == "fp16",
-        "trt_int8_enable": card.precision == "int8",
     }

@@ -70,7 +70,7 @@ def read_weights(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, torc
 
 
 def _restore_shared_weights(model: onnx.ModelProto, deployed: nn.Module) -> None:
-    """The exporter keeps one of several equal weights (biases that are all zero, say); name the others too."""
+    """The exporter keeps one of several equal weights, and leaves out biases that are all zero; name these too."""
     kept = {tensor.name: tensor for tensor in model.graph.initializer}
     values = {(tuple(tensor.dims), tensor.raw_data) for tensor in kept.values()}
     state = deployed.state_dict()
@@ -78,7 +78,7 @@ def _restore_shared_weights(model: onnx.ModelProto, deployed: nn.Module) -> None
         if name in kept:
             continue
         copy = onnx.numpy_helper.from_array(state[name].numpy(), name)
-        if (tuple(copy.dims), copy.raw_data) not in values:
+        if (tuple(copy.dims), copy.raw_data) not in values and state[name].any():
             raise UserError(f"the exporter changed the weight '{name}'; this version of torch.onnx cannot be used")
         model.graph.initializer.append(copy)
 

@@ -17,6 +17,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
 
 EngineName = Literal["auto", "onnxruntime", "torch"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,12 @@ class Engine(Protocol):
     """A loaded model, warmed up. One engine serves one thread at a time.
 
     card: of the model. provider: what really computes, e.g. "CPUExecutionProvider" or "torch cuda:0".
+    precision: of the encoding's arithmetic: fp32, fp16 or int8.
     """
 
     card: ModelCard
     provider: str
+    precision: str
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
         """Encode one frame.
@@ -96,12 +100,14 @@ def make_engine(
     device: str = "auto",
     *,
     engine: EngineName = "auto",
+    precision: Precision = "auto",
     threads: int = 0,
     require_gpu: bool = False,
 ) -> Engine:
     """Load a model.
 
     model: its folder, or its name. device: auto, cpu, cuda:N or tensorrt:N. engine: auto is onnxruntime.
+    precision: auto is int8 on a CPU that has instructions for it, where the model has that form; else the model's own.
     threads: of the CPU; 0 for one a core. require_gpu: refuse to run on the CPU.
     Raises UserError where the model or the device cannot be used.
     """
@@ -110,17 +116,23 @@ def make_engine(
     folder = find_model(model)
     card = read_card(folder)
     if engine == "torch":
-        return _make_torch_engine(folder, card, device, threads, require_gpu)
-    from amtnet_ros.inference.device import choose_device
+        return _make_torch_engine(folder, card, device, precision, threads, require_gpu)
+    from amtnet_ros.inference.device import choose_device, choose_precision
     from amtnet_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(folder, card, choose_device(device, require_gpu), threads)
+    chosen = choose_device(device, require_gpu)
+    return OnnxRuntimeEngine(folder, card, chosen, choose_precision(precision, chosen, card), threads)
 
 
-def _make_torch_engine(folder: Path, card: ModelCard, device: str, threads: int, require_gpu: bool) -> Engine:
+def _make_torch_engine(
+    folder: Path, card: ModelCard, device: str, precision: Precision, threads: int, require_gpu: bool
+) -> Engine:
     try:
         from amtnet_ros.inference.torch_engine import TorchEngine, choose_torch_device
     except ImportError as error:
         raise UserError(f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md") from error
     chosen = choose_torch_device(device, require_gpu)
-    return TorchEngine(folder, card, chosen, half=chosen.type == "cuda", threads=threads)
+    if precision == "int8":
+        raise UserError("the torch engine does not run int8 graphs; use the engine onnxruntime, or another precision")
+    half = precision == "fp16" or (precision == "auto" and chosen.type == "cuda")
+    return TorchEngine(folder, card, chosen, half=half, threads=threads)

@@ -47,9 +47,14 @@ def write_card(folder: Path, card: ModelCard) -> ModelCard:
     return ModelCard(**content)
 
 
-def record_accuracy(folder: Path, measured: Mapping[str, float]) -> ModelCard:
-    """Add measured figures to a model's card, e.g. {"jhmdb21:1 video-mAP@0.5 act": 0.51}."""
+def record_accuracy(folder: Path, measured: Mapping[str, float], int8: bool = False) -> ModelCard:
+    """Add measured figures to a model's card, e.g. {"jhmdb21:1 video-mAP@0.5 act": 0.51}; int8: of its int8 form.
+
+    Raises UserError where the model has no int8 form.
+    """
     card = read_card(folder)
     content = json.loads(card.model_dump_json())
-    content["accuracy"].update(measured)
+    if int8 and card.int8 is None:
+        raise UserError(f"{folder}: has no int8 form; make it by `amtnet quantise`")
+    (content["int8"] if int8 else content)["accuracy"].update(measured)
     return write_card(folder, ModelCard(**content))

@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard
+from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.device import Device, provider_chain
 from amtnet_ros.inference.engine import Encoded, Selection
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
@@ -48,14 +48,24 @@ class Share:
 class OnnxRuntimeEngine:
     """See `Engine`. Made by `make_engine`."""
 
-    def __init__(self, folder: Path, card: ModelCard, device: Device, threads: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        card: ModelCard,
+        device: Device,
+        precision: Literal["fp32", "fp16", "int8"],
+        threads: int = 0,
+    ) -> None:
         self.card = card
+        self.precision: str = precision
         self._device = device
         chain = provider_chain(device, card)
-        self._encode = _session(folder / ENCODE, chain, threads)
+        _announce(chain, card)
+        encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
+        self._encode = _session(encode, chain, threads)
         self._detect = _session(folder / DETECT, chain, threads)
         self.provider = _check_provider(self._encode, device)
-        _check_graphs(folder, card, self._encode, self._detect)
+        _check_graphs(folder, encode, card, self._encode, self._detect)
         self._warm_up()
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
@@ -104,10 +114,19 @@ class OnnxRuntimeEngine:
             self.detect(encoded, encoded, Selection())
 
 
+def _announce(chain: list[tuple[str, dict[str, Any]]], card: ModelCard) -> None:
+    """TensorRT takes minutes to build its engines, with nothing to be seen; say so when there are none yet."""
+    folder = chain[0][1].get("trt_engine_cache_path")
+    if folder is not None and not any(Path(folder).glob("*.engine")):
+        log.warning("building the TensorRT engines of '%s'; this takes minutes, once (kept in %s)", card.name, folder)
+
+
 def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
+    # Threads that wait must sleep: those that spin take the cores from flow, the node and the camera's driver.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     missing = [name for name, _ in chain if name not in ort.get_available_providers()]
     if missing:
@@ -128,19 +147,19 @@ def _check_provider(session: ort.InferenceSession, device: Device) -> str:
     return used if device.kind == "cpu" else f"{used} ({device.name})"
 
 
-def _check_graphs(folder: Path, card: ModelCard, encode: ort.InferenceSession, detect: ort.InferenceSession) -> None:
+def _check_graphs(
+    folder: Path, file: Path, card: ModelCard, encode: ort.InferenceSession, detect: ort.InferenceSession
+) -> None:
     """The card must tell the truth about the graphs. Raises UserError naming the first contradiction."""
     inputs = {node.name: node for node in encode.get_inputs()}
     if sorted(inputs) != sorted(card.streams):
-        raise UserError(f"{folder / ENCODE}: takes {sorted(inputs)}, but the card's streams are {list(card.streams)}")
+        raise UserError(f"{file}: takes {sorted(inputs)}, but the card's streams are {list(card.streams)}")
     for name, node in inputs.items():
         channels = 3 if card.flow is None or name == "rgb" else 3 * card.flow.length
         expected = [card.image_size, card.image_size, channels]
         if list(node.shape[1:]) != expected or node.type != "tensor(uint8)":
-            raise UserError(
-                f"{folder / ENCODE}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}"
-            )
-    for path, nodes in ((folder / ENCODE, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
+            raise UserError(f"{file}: '{name}' is {node.type} {node.shape[1:]}, but the card says uint8 {expected}")
+    for path, nodes in ((file, encode.get_outputs()), (folder / DETECT, detect.get_inputs())):
         found = {node.name: node for node in nodes}
         for name in ("first", "second"):
             if name not in found:
@@ -152,7 +171,8 @@ def _check_graphs(folder: Path, card: ModelCard, encode: ort.InferenceSession, d
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
-        raise UserError(f"{folder}: {ENCODE} has {priors[0]} priors, {DETECT} has {priors[1]}; export the model again")
+        both = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
+        raise UserError(f"{folder}: {both}; export the model again")
 
 
 def _one_line(error: Exception) -> str:

@@ -36,15 +36,11 @@ class TorchEngine:
         self._dtype = torch.float16 if half else torch.float32
         if threads:
             torch.set_num_threads(threads)
-        self.provider = f"torch {device}" + (" float16" if half else "")
+        self.provider, self.precision = f"torch {device}", "fp16" if half else "fp32"
         network = load_deployed(folder, card)
         self._network = network.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._priors = make_networks(card)[0].priors.to(device)
-        statistics = {
-            stream: torch.tensor([values.mean, values.std], device=device)
-            for stream, values in card.normalisation.items()
-        }
-        self._normalisation = statistics
+        self._normalise = Normaliser(card, device)
         self._graph: _CapturedEncoder | None = None
         self._warm_up()
 
@@ -65,7 +61,7 @@ class TorchEngine:
     def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
         check_pair(at_t, at_t_plus_delta)
         rows = at_t.first.float() + at_t_plus_delta.second.float()
-        survivors = Survivors(*(x.cpu().numpy() for x in self._select(rows, selection)))
+        survivors = Survivors(*(x.cpu().numpy() for x in select(self.card, rows, self._priors, selection)))
         return to_micro_tubes(survivors, at_t, at_t_plus_delta, selection)
 
     def close(self) -> None:
@@ -76,29 +72,8 @@ class TorchEngine:
 
     def _encode(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """images: of each stream, (B, S, S, channels) uint8 on the device → both shares."""
-        planes = []
-        for stream, image in zip(self.card.streams, images, strict=True):
-            mean, std = self._normalisation[stream].repeat(1, image.shape[-1] // 3)
-            normalised = ((image.float() - mean) / std).to(self._dtype)
-            planes.append(normalised.permute(0, 3, 1, 2))  # channels_last as it lies
-        first, second = self._network(*planes)
+        first, second = self._network(*(x.to(self._dtype) for x in self._normalise(images)))
         return first, second
-
-    def _select(self, rows: Tensor, selection: Selection) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Values (M, …) of all priors → the survivors, as the detect graph finds them."""
-        n_logits = len(self.card.labels) + 1
-        scores = rows[:, :n_logits].softmax(-1)
-        if self.card.fusion == "late":
-            scores = (scores + rows[:, n_logits + 8 :].softmax(-1)) / 2
-        scores = scores[:, 1:]
-        best = scores.max(dim=-1).values.topk(min(CANDIDATES, len(scores))).indices
-        scores, boxes = scores[best], decode_micro_tubes(rows[best, n_logits : n_logits + 8], self._priors[best])
-        which, label = (scores > selection.score_threshold).nonzero(as_tuple=True)
-        score = scores[which, label]
-        kept = batched_nms(boxes[which, 0], score, label, selection.nms_iou)  # by falling score
-        kept = kept[_rank_within(label[kept], n_logits - 1) < selection.max_per_class]
-        which, label, score = which[kept], label[kept], score[kept]
-        return boxes[which], label, score, scores[which]
 
     def _warm_up(self) -> None:
         size, flow = self.card.image_size, self.card.flow
@@ -136,6 +111,43 @@ class _CapturedEncoder:
         return first, second
 
 
+class Normaliser:
+    """Raw images → what the network takes: `(value - mean) / std`, by channel."""
+
+    def __init__(self, card: ModelCard, device: torch.device) -> None:
+        self._statistics = [
+            torch.tensor([card.normalisation[stream].mean, card.normalisation[stream].std], device=device)
+            for stream in card.streams
+        ]
+
+    def __call__(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """images: of each stream, (B, S, S, channels) uint8 → (B, channels, S, S) float32, channels last in memory."""
+        planes = []
+        for statistics, image in zip(self._statistics, images, strict=True):
+            mean, std = statistics.repeat(1, image.shape[-1] // 3)
+            planes.append(((image.float() - mean) / std).permute(0, 3, 1, 2))
+        return planes
+
+
+def select(
+    card: ModelCard, rows: Tensor, priors: Tensor, selection: Selection
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (M, …) of all priors → the survivors, as the detect graph finds them."""
+    n_logits = len(card.labels) + 1
+    scores = rows[:, :n_logits].softmax(-1)
+    if card.fusion == "late":
+        scores = (scores + rows[:, n_logits + 8 :].softmax(-1)) / 2
+    scores = scores[:, 1:]
+    best = scores.max(dim=-1).values.topk(min(CANDIDATES, len(scores))).indices
+    scores, boxes = scores[best], decode_micro_tubes(rows[best, n_logits : n_logits + 8], priors[best])
+    which, label = (scores > selection.score_threshold).nonzero(as_tuple=True)
+    score = scores[which, label]
+    kept = batched_nms(boxes[which, 0], score, label, selection.nms_iou)  # by falling score
+    kept = kept[_rank_within(label[kept], n_logits - 1) < selection.max_per_class]
+    which, label, score = which[kept], label[kept], score[kept]
+    return boxes[which], label, score, scores[which]
+
+
 def make_networks(card: ModelCard) -> list[AMTnet]:
     """Networks of the card's shape, untrained: one, or two for late fusion."""
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
@@ -147,8 +159,6 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
 
 def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:
     """The module of a model folder, with the weights of its encode graph. Raises UserError where they do not fit."""
-    if card.precision == "int8":
-        raise UserError(f"{folder}: the torch engine does not run int8 models; use the fp32 one, or engine onnxruntime")
     module = deploy(make_networks(card))
     weights = read_weights(onnx.load(folder / ENCODE), weight_names(module))
     try:

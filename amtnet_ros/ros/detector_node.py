@@ -122,7 +122,7 @@ class DetectorNode(LifecycleNode):
         settings = self._config.settings
         for problem in self._config.problems.values():
             raise UserError(problem)
-        pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options)
+        pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
         outputs = self._outputs = Outputs(self, pipeline.card.labels, settings.style)
         self._worker = Worker(
             pipeline,
@@ -135,7 +135,10 @@ class DetectorNode(LifecycleNode):
         if settings["require_gpu"] and on_cpu(pipeline):
             raise UserError(f"require_gpu is set, but the network would run on the CPU (device: {settings['device']})")
         self._monitor.begin(self._worker)
-        self.get_logger().info(f"Model {pipeline.card.name}, {len(pipeline.card.labels)} actions, {pipeline.provider}")
+        card = pipeline.card
+        self.get_logger().info(
+            f"Model {card.name}, {len(card.labels)} actions, {pipeline.provider}, {pipeline.precision}"
+        )
 
     def _activate(self) -> None:
         if self._outputs is not None:

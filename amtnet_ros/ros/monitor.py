@@ -17,8 +17,8 @@ from rclpy.subscription import Subscription
 
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.ros.gpu import gpu_memory
 from amtnet_ros.ros.health import ERROR, OK, WARN, Health, status
 from amtnet_ros.ros.parameters import Parameters
 from amtnet_ros.ros.qos import RESULTS
@@ -121,7 +121,8 @@ class Monitor:
         values |= {"tubes timed out": str(linked.timed_out), "micro-tubes refused": str(linked.refused)}
         if memory := gpu_memory(pipeline.provider):
             values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
-        return values | {"model": pipeline.card.name, "provider": pipeline.provider, "session": str(pipeline.session)}
+        values |= {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}
+        return values | {"delta": str(pipeline.delta), "session": str(pipeline.session)}
 
     def _judgement(self, trouble: str) -> tuple[bytes, str]:
         """Level and message of the diagnostics."""

@@ -96,6 +96,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     # What runs
     Parameter("model", "light", "A name in the models folder, or the path of a model folder.", ON_CONFIGURE),
     Parameter("device", "auto", "Where the network runs: auto, cpu, cuda, cuda:1 or tensorrt.", ON_CONFIGURE),
+    Parameter(
+        "precision",
+        "auto",
+        "Of the network's arithmetic; auto: int8 on a CPU made for it, if the model has that form.",
+        ON_CONFIGURE,
+        choices=("auto", "fp32", "fp16", "int8"),
+    ),
     Parameter("require_gpu", False, "Refuse to configure rather than run on the CPU.", ON_CONFIGURE),
     Parameter("autostart", False, "Configure and activate without being told to.", AT_START),
     # What comes in
@@ -111,6 +118,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     # What counts as an action
     Parameter("classes", [""], "Only these actions are reported, by label; empty: all."),
     Parameter("delta", 0, "Frames between the two images of a pair; 0: as the model was trained.", low=0, high=64),
+    _option("max_delta", "While steps take longer than images are apart, delta grows up to this; 0: never.", 0, 64),
     _option("score_threshold", "Micro-tubes with a lower score are ignored.", 0.0, 1.0),
     _option("nms_iou", "Of two boxes of a class that overlap more (IoU), the weaker is dropped.", 0.0, 1.0),
     _option("max_per_class", "The best so many micro-tubes of each class are linked.", 1, 1000),

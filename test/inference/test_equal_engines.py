@@ -109,11 +109,9 @@ def test_any_two_frames_make_a_pair(tiny_folder: Path, engine_name: str) -> None
 @pytest.mark.parametrize("model", sorted(list_models()))
 def test_engines_agree_on_a_bundled_model_and_a_real_clip(model: str, data_root: Path) -> None:
     card = read_card(list_models()[model])
-    if card.precision == "int8":
-        pytest.skip("int8 runs in ONNX Runtime only")
     clip = min((data_root / "jhmdb21" / "videos" / "walk").glob("*.mp4"))
     frames = frames_of_video(card, clip, 2)
-    engines = [make_engine(model, "cpu", engine=name, threads=1) for name in ENGINES]
+    engines = [make_engine(model, "cpu", engine=name, precision=card.precision, threads=1) for name in ENGINES]
     by_runtime, by_torch = (answer(engine, *frames) for engine in engines)
     assert by_runtime.labels.tolist() == by_torch.labels.tolist()
     np.testing.assert_allclose(by_runtime.scores, by_torch.scores, atol=1e-3)

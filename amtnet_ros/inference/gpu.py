@@ -1,4 +1,4 @@
-"""GPU memory in use, as the NVIDIA driver tells it."""
+"""GPU memory in use and energy spent, as the NVIDIA driver tells it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,30 @@ def gpu_memory(provider: str) -> tuple[int, int] | None:
     provider: what the network runs on, such as "CUDAExecutionProvider (cuda:1)". None for one on the CPU, or where the
     driver does not say.
     """
-    if not re.search(r"cuda|tensorrt", provider, re.IGNORECASE) or (nvml := _nvml()) is None:
+    if (device := _device(provider)) is None:
         return None
-    number = re.search(r":(\d+)", provider)
-    handle, memory = ctypes.c_void_p(), _Memory()
-    if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(number[1]) if number else 0), ctypes.byref(handle)):
-        return None
+    (nvml, handle), memory = device, _Memory()
     if nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)):
         return None
     return memory.used, memory.total
+
+
+def gpu_energy(provider: str) -> float | None:
+    """Joules that the GPU in use has spent since the driver was loaded; None as for `gpu_memory`."""
+    if (device := _device(provider)) is None:
+        return None
+    (nvml, handle), millijoules = device, ctypes.c_ulonglong()
+    if nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules)):
+        return None
+    return millijoules.value / 1000
+
+
+def _device(provider: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
+    """The library and the GPU's handle in it."""
+    if not re.search(r"cuda|tensorrt", provider, re.IGNORECASE) or (nvml := _nvml()) is None:
+        return None
+    number = re.search(r":(\d+)", provider)
+    handle = ctypes.c_void_p()
+    if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(number[1]) if number else 0), ctypes.byref(handle)):
+        return None
+    return nvml, handle
