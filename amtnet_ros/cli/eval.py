@@ -153,6 +153,7 @@ def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections
     """Detections of all test videos: those kept from earlier runs, the others made now."""
     from amtnet_ros.inference.card import find_model, read_card
     from amtnet_ros.inference.device import choose_device, choose_precision
+    from amtnet_ros.inference.engine import Selection
 
     card = read_card(find_model(options["model"]))
     if card.labels != ground_truth.classes:
@@ -168,7 +169,7 @@ def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections
         "dataset": ground_truth.name,
         "delta": str(delta),
         "flow": options["flow"] or (card.flow.engine if card.flow is not None else "none"),
-        "selection": f"score >= {SCORE_THRESHOLD}, NMS {NMS_IOU}, {MAX_PER_CLASS} a class",
+        "selection": f"score >= {SCORE_THRESHOLD}, NMS {NMS_IOU}, {MAX_PER_CLASS} a class, vote {Selection().vote_iou}",
     }
     name = f"{card.name}-{card.digest[:8]}-{precision}-{ground_truth.name}-delta{delta}-{made_with['flow']}"
     folder = options["detections"] or Path("runs") / "eval" / re.sub(r"[^\w.-]+", "-", name)

@@ -42,19 +42,22 @@ class Selection:
 
     score_threshold: at least this score.
     nms_iou: within a class, a micro-tube whose box in the first frame overlaps a better one's by more is dropped.
+    vote_iou: what is left is averaged with what overlaps it by more, see `voting`; None for no votes.
     max_per_class: the best so many of each class. limit: the best so many in all; None for no limit.
     classes: the labels wanted; None for all.
     """
 
     score_threshold: float = 0.05
     nms_iou: float = 0.45
+    vote_iou: float | None = 0.6
     max_per_class: int = 10
     limit: int | None = None
     classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("score_threshold", self.score_threshold), ("nms_iou", self.nms_iou)):
-            if not 0 <= value <= 1:
+        for name in ("score_threshold", "nms_iou", "vote_iou"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
                 raise UserError(f"{name}: {value} is not within 0 to 1")
         for name, count in (("max_per_class", self.max_per_class), ("limit", self.limit)):
             if count is not None and count < 1:

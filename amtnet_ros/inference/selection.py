@@ -12,6 +12,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.flow.engine import to_working_size
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.voting import vote
 
 
 class Survivors(NamedTuple):
@@ -29,10 +30,12 @@ class Survivors(NamedTuple):
 def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
     """The survivors as the contract wants them.
 
-    Boxes are scaled to source pixels and clipped to the image; a micro-tube of which nothing is left there is dropped.
-    Ordered by falling score, equal ones by label.
+    Boxes are voted on (see `voting`), scaled to source pixels and clipped to the image; a micro-tube of which nothing
+    is left there is dropped. Ordered by falling score, equal ones by label.
     """
     boxes, labels, scores, class_scores = survivors
+    if selection.vote_iou is not None:
+        boxes = vote(boxes, scores, selection.vote_iou)
     width, height = at_t.image_size
     corner = np.array([width, height, width, height], dtype=np.float32)
     pixels = np.clip(boxes * corner, 0, corner)

@@ -16,7 +16,7 @@ from amtnet_ros.inference.engine import Engine, Selection, make_engine
 from amtnet_ros.inference.offline import frames_of_video
 from amtnet_ros.model.boxes import decode_micro_tubes
 
-SELECTION = Selection(score_threshold=0.1, nms_iou=0.45, max_per_class=10)
+SELECTION = Selection(score_threshold=0.1, nms_iou=0.45, max_per_class=10, vote_iou=None)
 ENGINES = ("onnxruntime", "torch")
 
 

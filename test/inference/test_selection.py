@@ -45,7 +45,8 @@ def test_only_the_classes_wanted_and_the_best_so_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("score_threshold", 1.5), ("nms_iou", -0.1), ("max_per_class", 0), ("limit", 0)]
+    ("name", "value"),
+    [("score_threshold", 1.5), ("nms_iou", -0.1), ("vote_iou", 1.1), ("max_per_class", 0), ("limit", 0)],
 )
 def test_a_selection_out_of_range_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(UserError, match=name):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amtnet_ros.contracts import Frame, UInt8
+from amtnet_ros.errors import UserError
 from amtnet_ros.inference.export import Trained
 from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
 from amtnet_ros.model.trunk import Trunk, register_trunk
@@ -52,7 +53,7 @@ class TinyTrunk(Trunk):
         return maps
 
     def load_initial_weights(self, source: str) -> None:
-        raise NotImplementedError
+        raise UserError(f"{source}: these layers fit no weights but their own")
 
 
 register_trunk("tiny")(TinyTrunk)
