@@ -15,7 +15,7 @@ import onnxruntime as ort
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
-from amtnet_ros.inference.device import Device, provider_chain
+from amtnet_ros.inference.device import PROVIDERS, Device, provider_chain
 from amtnet_ros.inference.engine import Encoded, Selection
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 
@@ -131,6 +131,8 @@ def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) 
     missing = [name for name, _ in chain if name not in ort.get_available_providers()]
     if missing:
         raise UserError(f"this ONNX Runtime has no {missing[0]}; install onnxruntime-gpu instead of onnxruntime")
+    if any(name != PROVIDERS["cpu"] for name, _ in chain) and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # NVIDIA's wheels lie where the system's loader does not look
     try:
         session = ort.InferenceSession(str(path), options, providers=chain)
     except Exception as error:  # ONNX Runtime raises many kinds, one for each of its status codes
