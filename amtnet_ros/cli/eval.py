@@ -104,7 +104,7 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
     if options["tubes_out"] is not None:
         write_tubes(options["tubes_out"], tubes, ground_truth.classes)
     if options["record"]:
-        _record(result, ground_truth.name, kept.made_with, options)
+        _record(result, ground_truth.name if source.endswith(".json") else source, kept.made_with, options)
     made_with = {**kept.made_with, **{f"linker {name}": value for name, value in linker_values(linker).items()}}
     if options["trim"]:
         made_with["trim"] = "yes"
