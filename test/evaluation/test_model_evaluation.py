@@ -1,6 +1,7 @@
 """`amtnet eval --model`: real clips through the bundled model, kept, resumed, linked again."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -65,7 +66,19 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def first(model, ground_truth, kept):
-    arguments = ["--model", model, "--dataset", ground_truth, "--detections", kept, "--device", "cpu", "--json"]
+    arguments = [
+        "--model",
+        model,
+        "--dataset",
+        ground_truth,
+        "--detections",
+        kept,
+        "--device",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--json",
+    ]
     return arguments, run(*arguments)
 
 
@@ -77,6 +90,16 @@ def test_a_model_is_scored_with_all_figures(first, model):
     assert [observed["share"] for observed in result["online"]["observed"]] == [k / 10 for k in range(1, 11)]
     assert result["online"]["observed"][-1]["accuracy"] == result["accuracy"]
     assert result["made_with"]["digest"] == read_card(model).digest
+
+
+def test_the_figures_are_recorded_in_the_card_on_request(first, model, tmp_path):
+    arguments, result = first
+    copy = shutil.copytree(model, tmp_path / model.name)
+    run(*(copy if argument == model else argument for argument in arguments), "--record")
+    card = read_card(copy)
+    recorded = {name.removeprefix(f"clips delta {card.delta} "): value for name, value in card.accuracy.items()}
+    assert recorded["accuracy %"] == round(result["accuracy"], 1)
+    assert recorded["video-mAP@0.5 road %"] == round(result["video_map"]["road"]["0.5"], 1)
 
 
 def test_an_interrupted_run_makes_only_what_is_missing(first, kept):
