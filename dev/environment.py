@@ -204,7 +204,15 @@ class Environment:
         # Read at the start of every Python of the environment, before the wheels' own ros_wheels_bootstrapper.pth.
         replace_text(self.packages / "amtnet_ros.pth", "import amtnet_ros_environment\n")
         command = self.path / "bin" / "amtnet"
-        lines = (f"#!{self.python}", "import sys", "from amtnet_ros.cli.main import main", "sys.exit(main())", "")
+        # Processes that prepare samples import this file, and must not run it.
+        lines = (
+            f"#!{self.python}",
+            "import sys",
+            "from amtnet_ros.cli.main import main",
+            'if __name__ == "__main__":',
+            "    sys.exit(main())",
+            "",
+        )
         replace_text(command, "\n".join(lines))
         command.chmod(0o755)
 

@@ -3,6 +3,7 @@
 import fcntl
 import importlib.util
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -179,3 +180,8 @@ def test_the_command_works_from_any_directory_and_inside_another_ros(tmp_path):
     assert (python.returncode, python.stdout) == (0, "fine\n"), python.stderr
     command = subprocess.run([ROOT / ".venv/bin/amtnet", "--version"], cwd=tmp_path, capture_output=True, text=True)
     assert command.returncode == 0, command.stderr
+
+
+def test_the_command_does_not_run_when_a_worker_process_imports_it():
+    names = runpy.run_path(str(Path(sys.prefix) / "bin" / "amtnet"), run_name="__mp_main__")
+    assert callable(names["main"])
