@@ -22,6 +22,8 @@ CROP_TRIALS = 50
 JITTER_SCALES = (0.55, 1.25)
 JITTER_ASPECT = 1.2
 JITTER_COVERAGE = 0.8
+CLOSE_UP_MARGIN = (1.0, 1.5)
+CLOSE_UP_SHIFT = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class AugmentationOptions:
     photometric: brightness, contrast, saturation and hue of the RGB frames.
     expand: greatest expansion (the image placed on a canvas up to so many times its sides); 1 is off.
     crop: 'ssd', IoU-constrained crops; 'jitter', windows of 0.55 to 1.25 times the picture that keep most of every
-    actor (without expansion); or 'none'. mirror: horizontal mirroring, half of the time.
+    actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up; or
+    'none'. mirror: horizontal mirroring, half of the time.
     copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste.
     """
 
     photometric: bool = True
     expand: float = 4.0
-    crop: Literal["ssd", "jitter", "none"] = "ssd"
+    crop: Literal["ssd", "jitter", "actor", "centred", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = 0.0
 
@@ -113,6 +116,23 @@ def _jittered_window(rng: np.random.Generator, size: tuple[int, int], boxes: Flo
         if (kept >= JITTER_COVERAGE * areas).all() and boxes_in_window(boxes, window).all():
             return window
     return Window(0.0, 0.0, float(size[0]), float(size[1]))
+
+
+def close_up(size: tuple[int, int], boxes: Float32, rng: np.random.Generator | None = None) -> Window:
+    """A window around one actor, given by a micro-tube (2, 4) in pixels, with some of what lies around.
+
+    Its height is 1 to 1.5 times that of both boxes together, its width as much of what keeps the picture's proportions
+    or less, down to the boxes' own; it is off centre by up to a tenth. Without rng it is the middle of all that.
+    """
+    low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+    draws = rng.uniform(size=4) if rng is not None else np.full(4, 0.5)
+    span = high - low
+    height = span[1] * (CLOSE_UP_MARGIN[0] + draws[0] * (CLOSE_UP_MARGIN[1] - CLOSE_UP_MARGIN[0]))
+    narrow = span[0]
+    wide = max(narrow, height * size[0] / size[1])
+    sides = np.array([narrow * (wide / narrow) ** draws[1], height])
+    centre = (low + high) / 2 + (2 * draws[2:] - 1) * CLOSE_UP_SHIFT * sides
+    return Window(*(centre - sides / 2).tolist(), *(centre + sides / 2).tolist())
 
 
 def to_window(boxes: Float32, window: Window, mirror: bool) -> Float32:

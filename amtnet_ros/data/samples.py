@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from amtnet_ros.data.augmentation import (
     AugmentationOptions,
     Window,
     boxes_in_window,
+    close_up,
     distort_colours,
     draw_window,
     render,
@@ -150,8 +152,12 @@ def _ground_truth(video: AnnotatedVideo, t: int, delta: int, size: tuple[int, in
 
 
 def plain_sample(cache: VideoCache, video: AnnotatedVideo, t: int, delta: int, options: PairOptions) -> PairSample:
-    """The pair (t, t + delta) as at test time: nothing drawn, nothing distorted. It may hold no micro-tubes."""
-    nothing = AugmentationOptions(photometric=False, expand=1.0, crop="none", mirror=False, copy_paste=0.0)
+    """The pair (t, t + delta) as at test time: nothing drawn, nothing distorted. It may hold no micro-tubes.
+
+    Where close-ups are learnt from, it is one too, of the pair's first actor.
+    """
+    crop: Literal["centred", "none"] = "centred" if options.augmentation.crop == "actor" else "none"
+    nothing = AugmentationOptions(photometric=False, expand=1.0, crop=crop, mirror=False, copy_paste=0.0)
     scene = VideoScene(cache, video, repair=options.repeats == "repair")
     boxes, labels = _ground_truth(video, t, delta, scene.size)
     plain = replace(options, deltas=(delta,), augmentation=nothing)
@@ -170,7 +176,15 @@ def make_sample(
 ) -> PairSample:
     """Draw the augmentation of one pair and render it. boxes: (K, 2, 4) in pixels of the scene."""
     augmentation = options.augmentation
-    view = draw_window(rng, scene.size, boxes, augmentation)
+    zooms_flow = True
+    if augmentation.crop in ("actor", "centred") and len(boxes):
+        drawn = augmentation.crop == "actor"
+        which = rng.integers(len(boxes), size=1) if drawn else np.array([0])
+        boxes, labels = boxes[which], labels[which]
+        view = close_up(scene.size, boxes[0], rng if drawn else None)
+        zooms_flow = False  # an actor has about the same size in all close-ups; how fast it was shall still be seen
+    else:
+        view = draw_window(rng, scene.size, boxes, augmentation)
     mirror = augmentation.mirror and bool(rng.random() < 0.5)
     kept = boxes_in_window(boxes, view)
     distinct = frames[:1] if options.deltas == (0,) else frames
@@ -181,12 +195,12 @@ def make_sample(
             images = distort_colours(rng, images)
         rgb = _channels_first([render(image, view, options.image_size, mirror, RGB_BORDER) for image in images])
     if "flow" in options.streams:
-        flow = _channels_first([_flow_stack(scene, t, view, mirror, options) for t in distinct])
+        flow = _channels_first([_flow_stack(scene, t, view, mirror, options, zooms_flow) for t in distinct])
     return PairSample(rgb, flow, to_window(boxes[kept], view, mirror), labels[kept], name)
 
 
-def _flow_stack(scene: Scene, t: int, view: Window, mirror: bool, options: PairOptions) -> UInt8:
-    zoom = (scene.size[0] / (view.x2 - view.x1), scene.size[1] / (view.y2 - view.y1))
+def _flow_stack(scene: Scene, t: int, view: Window, mirror: bool, options: PairOptions, zooms_flow: bool) -> UInt8:
+    zoom = (scene.size[0] / (view.x2 - view.x1), scene.size[1] / (view.y2 - view.y1)) if zooms_flow else (1.0, 1.0)
     images = []
     for index in window(t, scene.n_frames, options.placement):
         image = zoom_flow(scene.flow(index), zoom, mirror)

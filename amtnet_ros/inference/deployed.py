@@ -14,9 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
-from amtnet_ros.model.amtnet import IN_CHANNELS, AMTnet
+from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.fusion import fuse_maps
 from amtnet_ros.model.heads import MicroTubeHeads, PairHead
+from amtnet_ros.model.streams import IN_CHANNELS
 
 
 class MergedHeads(nn.Module):

@@ -16,7 +16,7 @@ from torch import nn
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import Normalisation
-from amtnet_ros.model.amtnet import IN_CHANNELS
+from amtnet_ros.model.streams import IN_CHANNELS
 
 OPSET = 18
 NORMALISED = "_normalised"

@@ -21,7 +21,8 @@ from amtnet_ros.inference.detect_graph import make_detect_graph
 from amtnet_ros.inference.encode_graph import OPSET, trace_encode_graph
 from amtnet_ros.inference.engine import make_engine
 from amtnet_ros.inference.folder import new_folder, write_card
-from amtnet_ros.model.amtnet import IN_CHANNELS, STACK_LENGTH, AMTnet
+from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import IN_CHANNELS, STACK_LENGTH
 from amtnet_ros.training.checkpoint import load_network
 from amtnet_ros.training.config import DataConfig
 

@@ -10,7 +10,8 @@ import torch
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.export import ExportOptions, Trained, export_model
 from amtnet_ros.inference.quantise import quantise_model
-from amtnet_ros.model.amtnet import IN_CHANNELS, AMTnet, NetworkOptions
+from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import IN_CHANNELS, NetworkOptions
 
 N_CLASSES = 21
 ABOVE = 400

@@ -19,8 +19,9 @@ from amtnet_ros.inference.detect_graph import CANDIDATES
 from amtnet_ros.inference.encode_graph import read_weights, weight_names
 from amtnet_ros.inference.engine import Encoded, Selection
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.boxes import decode_micro_tubes
+from amtnet_ros.model.streams import NetworkOptions
 
 
 class TorchEngine:

@@ -32,6 +32,11 @@ class Batch:
         boxes, labels = [x.to(device) for x in self.boxes], [x.to(device) for x in self.labels]
         return Batch(images[0], images[1], boxes, labels, self.names)
 
+    def part(self, i: int) -> Batch:
+        """Sample i alone."""
+        images = [None if x is None else x[i : i + 1] for x in (self.rgb, self.flow)]
+        return Batch(images[0], images[1], self.boxes[i : i + 1], self.labels[i : i + 1], self.names[i : i + 1])
+
     def pin_memory(self) -> Batch:
         """The same with images in pinned memory, from which a GPU copies while it computes."""
         images = [None if x is None else x.pin_memory() for x in (self.rgb, self.flow)]

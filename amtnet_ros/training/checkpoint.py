@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import NetworkOptions
 
 FORMAT = "amtnet-checkpoint-1"
 
@@ -50,8 +52,15 @@ def averaged_weights(content: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def load_network(path: Path) -> tuple[AMTnet, dict[str, Any]]:
-    """The trained network of a checkpoint, in evaluation mode, and the checkpoint's whole content."""
+    """The trained network of a checkpoint, in evaluation mode, and the checkpoint's whole content.
+
+    Raises UserError where it cannot be read, or was not taught to detect.
+    """
     content = load_checkpoint(path)
+    if json.loads(content["experiment"]).get("task", "detect") != "detect":
+        raise UserError(
+            f"{path}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
+        )
     options = dict(content["options"])
     network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
     network.load_state_dict(averaged_weights(content))

@@ -55,7 +55,7 @@ class NetworkConfig(_Section):
     trunk: str = "efficientnet_lite0"
     streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
-    image_size: int = Field(300, ge=128)
+    image_size: int = Field(300, ge=64)
 
 
 class InitialConfig(_Section):
@@ -76,7 +76,7 @@ class AugmentationConfig(_Section):
 
     photometric: bool = True
     expand: float = Field(4.0, ge=1)
-    crop: Literal["ssd", "jitter", "none"] = "ssd"
+    crop: Literal["ssd", "jitter", "actor", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = Field(0.0, ge=0, le=1, description="how often another clip's actor is pasted in (J-HMDB only)")
 
@@ -87,6 +87,7 @@ class LossConfig(_Section):
     localisation_weight: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     negative_iou: float = Field(0.5, ge=0, le=0.5, description="from here to IoU 0.5 a prior is ignored; 0.5: none is")
+    mixup: float = Field(0.0, ge=0, description="of the task classify: alpha of the shares in which images are mixed")
 
 
 class OptimiserConfig(_Section):
@@ -136,9 +137,14 @@ class RunConfig(_Section):
 
 
 class Experiment(_Section):
-    """One YAML file of config/train."""
+    """One YAML file of config/train.
+
+    task: 'detect' micro-tubes; or 'classify' close-ups of actors, which teaches a trunk actions from few pixels, before
+    it learns to find actors (see model.classifier).
+    """
 
     name: str = Field(min_length=1)
+    task: Literal["detect", "classify"] = "detect"
     data: DataConfig = DataConfig()
     network: NetworkConfig = NetworkConfig()
     initial: InitialConfig = InitialConfig()
@@ -156,6 +162,14 @@ class Experiment(_Section):
             raise ValueError("augmentation.copy_paste: needs the actors' masks, which only jhmdb21 has")
         if self.optimiser.batch_size == 1 and self.data.deltas == (0,) and self.network.trunk != "vgg16":
             raise ValueError("optimiser.batch_size: batch statistics of single frames need 2 or more")
+        if (self.task == "classify") != (self.augmentation.crop == "actor"):
+            raise ValueError("augmentation.crop: actor (close-ups) goes with task classify, and with no other")
+        if self.task == "classify" and self.initial.heads is not None:
+            raise ValueError("initial.heads: a network that classifies has no such heads")
+        if self.task == "detect" and self.network.image_size < 128:
+            raise ValueError("network.image_size: to detect, at least 128 pixels are needed")
+        if self.task == "detect" and self.loss.mixup:
+            raise ValueError("loss.mixup: boxes cannot be mixed; it goes with task classify")
         for key in ("freeze_blocks", "freeze_batch_norm"):
             for stream in getattr(self.optimiser, key):
                 if stream not in self.network.streams:
@@ -190,10 +204,10 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
 
 def first_difference(old: Experiment, new: Experiment) -> str | None:
     """The first key, and its two values, that makes the two learn differently; None if they learn the same."""
-    for section, values in old.model_dump().items():
+    if old.task != new.task:
+        return f"task was {old.task}, and is now {new.task}"
+    for section, values in old.model_dump(exclude={"name", "task"}).items():
         other = new.model_dump()[section]
-        if section == "name":
-            continue
         for key, value in values.items():
             if value != other[key] and (section != "run" or key == "seed"):
                 return f"{section}.{key} was {value}, and is now {other[key]}"

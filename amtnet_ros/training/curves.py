@@ -15,13 +15,14 @@ def draw_curves(records: Sequence[dict[str, Any]], name: str, file: BinaryIO) ->
     from matplotlib.figure import Figure
 
     steps = [record for record in records if LOSSES[0] in record]
-    looks = [record for record in records if "located" in record]
+    looks = [record for record in records if "named" in record]
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     figure.suptitle(name)
     losses, rate, validation = figure.subplots(1, 3)
     for key in LOSSES:
-        losses.plot(*_means(steps, key), label=key, linewidth=1.2)
-    losses.set(title="loss, per positive prior", xlabel="step", yscale="log")
+        if any(key in record for record in steps):
+            losses.plot(*_means(steps, key), label=key, linewidth=1.2)
+    losses.set(title="loss, a sample or positive prior", xlabel="step", yscale="log")
     losses.legend()
     rate.plot([r["step"] for r in steps], [r["rate"] for r in steps], linewidth=1.2)
     rate.set(title="learning rate of the heads", xlabel="step")

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import Streams
 from amtnet_ros.training.checkpoint import averaged_weights, load_checkpoint
 from amtnet_ros.training.config import InitialConfig
 
 CHECKPOINT_SUFFIX = ".pt"
 
 
-def initialise(network: AMTnet, config: InitialConfig) -> None:
+def initialise(network: Streams, config: InitialConfig) -> None:
     """Load what the configuration names into trunks and heads. Raises UserError where something does not fit.
 
     A file that ends with CHECKPOINT_SUFFIX is a checkpoint of this package, any other a trunk's own state dict.
@@ -28,7 +29,7 @@ def initialise(network: AMTnet, config: InitialConfig) -> None:
             _load_part(network.trunk(stream), _checkpoint_part(source, f"trunks.{stream}."), source)
         else:
             network.trunk(stream).load_initial_weights(source)
-    if config.heads is not None:
+    if config.heads is not None and isinstance(network, AMTnet):
         _load_part(network.heads, _checkpoint_part(config.heads, "heads."), config.heads)
 
 

@@ -8,25 +8,26 @@ import torch
 from torch import Tensor
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.loss import make_targets, multibox_loss
+from amtnet_ros.model.streams import Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, OptimiserConfig
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.optimiser import WeightAverage, make_optimiser, rate_factor, set_rates
+from amtnet_ros.training.tasks import TaskLoss, make_task
 
 
 class Learner:
     """step: how many steps were made. network: being trained. average: its moving average, where one is kept."""
 
-    def __init__(self, network: AMTnet, experiment: Experiment, processes: Processes) -> None:
+    def __init__(self, network: Streams, experiment: Experiment, processes: Processes) -> None:
         options = experiment.optimiser
         self.network, self.experiment, self.processes = network, experiment, processes
         self.optimiser = make_optimiser(network, options)
         self.average = WeightAverage(network, options.ema) if options.ema else None
         self.step = 0
-        one_stream = len(network.options.streams) == 1
-        self._called = processes.wrap(network, always_whole=one_stream or set(experiment.data.feed) == {"both"})
+        self._task = make_task(experiment)
+        fed_whole = len(network.options.streams) == 1 or set(experiment.data.feed) == {"both"}
+        self._called = processes.wrap(network, always_whole=fed_whole and experiment.task == "detect")
         self._precision = choose_precision(options.precision, processes.device)
         scales = self._precision is torch.float16
         self._scaler = torch.amp.GradScaler(processes.device.type, enabled=scales)
@@ -36,7 +37,7 @@ class Learner:
 
         Raises UserError when the loss or the gradient is not finite, naming the samples.
         """
-        options, loss_options = self.experiment.optimiser, self.experiment.loss
+        options = self.experiment.optimiser
         self.network.train()
         keep_frozen(self.network, options)
         # All that is random in a step follows from its number, so a resumed run repeats an unbroken one.
@@ -44,18 +45,13 @@ class Learner:
             (self.experiment.run.seed * 1_000_003 + self.step) * self.processes.world + self.processes.rank
         )
         set_rates(self.optimiser, rate_factor(self.step, options))
-        reduced = self._precision is not torch.float32
-        with torch.autocast(self.processes.device.type, self._precision, enabled=reduced):
-            logits, offsets = self._called(as_float(batch.rgb), as_float(batch.flow))
-        targets = make_targets(batch.boxes, batch.labels, self.network.priors, loss_options.negative_iou)
-        losses = multibox_loss(logits, offsets, targets, loss_options.label_smoothing)
-        total = losses.classification + loss_options.localisation_weight * losses.localisation
-        if not torch.isfinite(total):
-            raise UserError(f"the loss is {total.item()} at step {self.step}; {self._blame(batch)}")
+        loss = self._loss(batch)
+        if not torch.isfinite(loss.total):
+            raise UserError(f"the loss is {loss.total.item()} at step {self.step}; {self._blame(batch)}")
         self.optimiser.zero_grad(set_to_none=True)
         # Gradients are averaged over the processes; so weighted, they are those of one process with all samples.
-        share = self._share_of_positives(targets.labels)
-        self._scaler.scale(total * share).backward()  # type: ignore[no-untyped-call]
+        share = self._share(loss.divisor)
+        self._scaler.scale(loss.total * share).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.clip_gradient)
         if not (torch.isfinite(norm) or self._scaler.is_enabled()):  # the scaler leaves such a step out
@@ -66,8 +62,7 @@ class Learner:
             self.average.update(self.network, self.step)
         self.step += 1
         return {
-            "classification": losses.classification.item(),
-            "localisation": losses.localisation.item(),
+            **{name: part.item() for name, part in loss.parts.items()},
             "gradient": float(norm),
             "rate": options.learning_rate * rate_factor(self.step - 1, options),
         }
@@ -100,12 +95,16 @@ class Learner:
             self._scaler.load_state_dict(content["scaler"])
         self.step = int(content["step"])
 
-    def _share_of_positives(self, labels: Tensor) -> Tensor | float:
-        """What to multiply a loss by that was divided by this process's positives instead of the mean process's."""
+    def _loss(self, batch: Batch) -> TaskLoss:
+        reduced = self._precision is not torch.float32
+        with torch.autocast(self.processes.device.type, self._precision, enabled=reduced):
+            return self._task.loss(self.network, self._called, batch)
+
+    def _share(self, divisor: Tensor) -> Tensor | float:
+        """What to multiply a loss by that was divided by this process's own divisor instead of the mean process's."""
         if self.processes.world == 1:
             return 1.0
-        positives = (labels > 0).sum().clamp(min=1).float()
-        return positives * self.processes.world / self.processes.total(positives)
+        return divisor * self.processes.world / self.processes.total(divisor)
 
     @torch.no_grad()
     def _blame(self, batch: Batch) -> str:
@@ -113,11 +112,8 @@ class Learner:
         self.network.eval()
         guilty = []
         for i, name in enumerate(batch.names):
-            images = [None if x is None else x[i : i + 1] for x in (as_float(batch.rgb), as_float(batch.flow))]
-            targets = make_targets(batch.boxes[i : i + 1], batch.labels[i : i + 1], self.network.priors)
-            logits, offsets = self.network(images[0], images[1])
-            losses = multibox_loss(logits, offsets, targets)
-            if not torch.isfinite(losses.classification + losses.localisation):
+            loss = self._task.loss(self.network, self.network, batch.part(i))
+            if not torch.isfinite(loss.total):
                 guilty.append(name)
         if len(guilty) in (0, len(batch.names)):
             lower = "lower optimiser.learning_rate or optimiser.clip_gradient"
@@ -133,19 +129,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
-def as_float(images: Tensor | None) -> Tensor | None:
-    """uint8 images as the network wants them."""
-    return None if images is None else images.float()
-
-
-def freeze(network: AMTnet, options: OptimiserConfig) -> None:
+def freeze(network: Streams, options: OptimiserConfig) -> None:
     """Take the frozen blocks out of learning. Raises UserError if a trunk has no such blocks."""
     for stream, blocks in options.freeze_blocks.items():
         for module in network.trunk(stream).lowest(blocks):
             module.requires_grad_(False)
 
 
-def keep_frozen(network: AMTnet, options: OptimiserConfig) -> None:
+def keep_frozen(network: Streams, options: OptimiserConfig) -> None:
     """Layers that do not learn keep their batch statistics too."""
     modules = [m for stream, blocks in options.freeze_blocks.items() for m in network.trunk(stream).lowest(blocks)]
     modules += [module for stream in options.freeze_batch_norm for module in network.trunk(stream).pretrained()]

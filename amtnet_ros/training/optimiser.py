@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import Streams
 from amtnet_ros.training.config import OptimiserConfig
 
 COSINE_FLOOR = 0.01
 
 
-def make_optimiser(network: AMTnet, config: OptimiserConfig) -> torch.optim.Optimizer:
+def make_optimiser(network: Streams, config: OptimiserConfig) -> torch.optim.Optimizer:
     """The release's groups: biases at `bias_factor` times the rate and, like norms, without decay; the trunk slower.
 
     The trunk's layers that came with weights learn slower still, by `pretrained_factor`.

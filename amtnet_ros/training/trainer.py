@@ -23,7 +23,7 @@ from amtnet_ros.data.samples import PairOptions, PairSamples
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Plan, batches
 from amtnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.training.config import DataConfig, Experiment, first_difference
@@ -34,7 +34,8 @@ from amtnet_ros.training.learner import Learner, freeze
 from amtnet_ros.training.memory import memory_advice
 from amtnet_ros.training.run_folder import RunFolder
 from amtnet_ros.training.stopping import StopRequest
-from amtnet_ros.training.validation import HeldOut, Validation, validate
+from amtnet_ros.training.tasks import make_task
+from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation
 
 PICTURED = 8
 """So many training samples are drawn at the start."""
@@ -127,14 +128,14 @@ class Trainer:
         if last or stopping or step % run.validate_every == 0:
             self.folder.draw_curves(self.experiment.name)
 
-    def validate(self, held_out: HeldOut) -> Validation:
+    def validate(self, held_out: HeldOut) -> Validation | ClassifierValidation:
         """Validate the averaged weights where there are any."""
-        network, average = self.learner.network, self.learner.average
+        network, average, task = self.learner.network, self.learner.average, make_task(self.experiment)
         if average is None:
-            return validate(network, held_out, self.processes.device)
+            return task.validate(network, held_out, self.processes.device)
         current = {name: value.clone() for name, value in network.state_dict().items()}
         network.load_state_dict(average.state)
-        result = validate(network, held_out, self.processes.device)
+        result = task.validate(network, held_out, self.processes.device)
         network.load_state_dict(current)
         return result
 
@@ -218,12 +219,11 @@ def pair_options(experiment: Experiment) -> PairOptions:
     )
 
 
-def make_network(experiment: Experiment, dataset: Dataset) -> AMTnet:
+def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     """The experiment's network with its initial weights and frozen parts."""
     config = experiment.network
-    network = AMTnet(
-        NetworkOptions(len(dataset.classes), config.trunk, config.streams, config.fusion, config.image_size)
-    )
+    options = NetworkOptions(len(dataset.classes), config.trunk, config.streams, config.fusion, config.image_size)
+    network = make_task(experiment).make_network(options)
     network.dropout.p = experiment.optimiser.dropout
     initialise(network, experiment.initial)
     freeze(network, experiment.optimiser)
@@ -231,4 +231,5 @@ def make_network(experiment: Experiment, dataset: Dataset) -> AMTnet:
 
 
 def _shown(losses: dict[str, float]) -> str:
-    return f"class {losses['classification']:.2f} box {losses['localisation']:.2f}"
+    names = {"classification": "class", "localisation": "box"}
+    return " ".join(f"{word} {losses[name]:.2f}" for name, word in names.items() if name in losses)

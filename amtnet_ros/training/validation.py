@@ -17,6 +17,7 @@ from amtnet_ros.data.samples import PairOptions, PairSample, plain_sample
 from amtnet_ros.evaluation.frame_map import FrameDetections, frame_map
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.boxes import pairwise_iou
+from amtnet_ros.model.classifier import ActorClassifier
 from amtnet_ros.training.batches import collate
 
 FOUND_IOU = 0.5
@@ -41,6 +42,17 @@ class Validation:
     named: float
     clips_named: float
     frame_map: float
+
+
+@dataclass(frozen=True)
+class ClassifierValidation:
+    """Shares in 0..1, over close-ups of frames spread evenly through the test clips.
+
+    named: close-ups that got the right class. clips_named: clips, by the sum of their close-ups' scores.
+    """
+
+    named: float
+    clips_named: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,24 @@ def validate(network: AMTnet, held_out: HeldOut, device: torch.device) -> Valida
     network.train(was_training)
     precision = frame_map(held_out.dataset, detections, FOUND_IOU, looked_at).mean if detections else float("nan")
     return Validation(_mean(located), _mean(named), _mean(clips_named), precision)
+
+
+@torch.no_grad()
+def validate_classifier(network: ActorClassifier, held_out: HeldOut, device: torch.device) -> ClassifierValidation:
+    """Run a classifier in evaluation mode over close-ups, one clip a batch; those without an actor do not count."""
+    was_training = network.training
+    network.eval()
+    named, clips_named = [], []
+    for video, _, samples in held_out.clips():
+        batch = collate([sample for sample in samples if len(sample.labels)]).to(device)
+        images = [None if x is None else x.float() for x in (batch.rgb, batch.flow)]
+        scores = network(images[0], images[1]).softmax(-1)
+        truth = torch.cat([labels[:1] for labels in batch.labels])
+        named += (scores.argmax(-1) == truth).tolist()
+        guess = int(scores.sum(0).argmax())
+        clips_named.append(any(instance.label == guess for instance in video.instances))
+    network.train(was_training)
+    return ClassifierValidation(_mean(named), _mean(clips_named))
 
 
 def _detections(scores: Tensor, boxes: Tensor, frames: Int64, size: tuple[int, int]) -> FrameDetections:

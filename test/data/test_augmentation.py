@@ -11,6 +11,7 @@ from amtnet_ros.data.augmentation import (
     FLOW_BORDER,
     AugmentationOptions,
     Window,
+    close_up,
     distort_colours,
     draw_window,
     render,
@@ -202,3 +203,31 @@ def test_colours_are_distorted_as_in_float64():
         assert np.quantile(error, 0.99) < 10  # 8-bit HSV cuts the hue to 2 degrees: up to 8.5 levels
         changed += bool(np.abs(expected - pixels).max() > 5)
     assert changed >= 15
+
+
+ACTOR = np.array([[100, 60, 160, 180], [110, 50, 180, 170]], np.float32)  # together 100..180 x 50..180
+
+
+def test_the_plainest_close_up_is_centred_and_between_the_extremes():
+    window = close_up(SIZE, ACTOR)
+    height = 130 * 1.25
+    width = (80 * height * 320 / 240) ** 0.5  # the geometric mean of the boxes' width and the picture's proportions
+    assert window == pytest.approx((140 - width / 2, 115 - height / 2, 140 + width / 2, 115 + height / 2))
+
+
+def test_close_ups_stay_within_their_bounds_and_reach_for_them():
+    drawn = np.array([close_up(SIZE, ACTOR, np.random.default_rng(seed)) for seed in range(400)])
+    spans = drawn[:, 2:] - drawn[:, :2]
+    heights, shapes = spans[:, 1] / 130, spans[:, 0] / spans[:, 1]
+    centres = ((drawn[:, :2] + drawn[:, 2:]) / 2 - (140, 115)) / spans
+    assert 1 <= heights.min() < 1.03
+    assert 1.47 < heights.max() <= 1.5
+    assert spans[:, 0].min() >= 80 - 1e-6
+    assert 1.25 < shapes.max() <= 4 / 3 + 1e-6
+    assert 0.09 < np.abs(centres).max() <= 0.1 + 1e-6
+
+
+def test_a_wide_actor_is_not_cut():
+    lying = np.array([[20, 150, 300, 200]] * 2, np.float32)
+    window = close_up(SIZE, lying)
+    assert window.x2 - window.x1 == pytest.approx(280)

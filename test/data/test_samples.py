@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from amtnet_ros.data.augmentation import AugmentationOptions
+from amtnet_ros.data.augmentation import FLOW_BORDER, AugmentationOptions, close_up, render
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.copy_paste import Donor, paste
 from amtnet_ros.data.custom import read_custom
@@ -16,7 +16,7 @@ from amtnet_ros.data.jhmdb21 import read_jhmdb21, read_masks
 from amtnet_ros.data.samples import PairOptions, PairSamples, plain_sample
 from amtnet_ros.data.scene import PastedScene, moved
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.stack import FlowStack
+from amtnet_ros.flow.stack import FlowStack, window
 
 ENGINE = "dis:ultrafast"
 PLAIN = AugmentationOptions(photometric=False, expand=1, crop="none", mirror=False)
@@ -129,6 +129,30 @@ def test_the_flow_of_a_sample_points_where_its_actor_goes(dataset, cache):
         assert u == pytest.approx(96 * np.sign(moved_by), abs=16), sample.name
         directions.add((int(sample.labels[0]), int(np.sign(moved_by))))
     assert len(directions) == 4
+
+
+def test_close_ups_are_filled_by_one_actor(dataset, cache):
+    options = PairOptions(deltas=(0,), image_size=96, augmentation=replace(PLAIN, crop="actor"))
+    samples = PairSamples(dataset, dataset.train, cache, options, seed=1)
+    for n in range(12):
+        found = samples.sample(n)
+        assert found.boxes.shape == (1, 2, 4)
+        assert (found.boxes[0, 0, 2:] - found.boxes[0, 0, :2]).max() > 0.6
+        assert found.rgb.shape == (1, 3, 96, 96)
+
+
+def test_a_plain_close_up_is_centred_and_leaves_the_motion_as_it_was(dataset, cache):
+    options = PairOptions(deltas=(0,), image_size=96, augmentation=replace(PLAIN, crop="actor"))
+    video = dataset.videos[dataset.test[0]]
+    found = plain_sample(cache, video, 6, 0, options)
+    centre = (found.boxes[0, 0, :2] + found.boxes[0, 0, 2:]) / 2
+    assert centre == pytest.approx([0.5, 0.5], abs=0.01)
+    width, height = cache.frames(video).shape[2:0:-1]
+    scale = np.array([width, height] * 2) / np.array([*video.size] * 2)
+    view = close_up((width, height), np.stack([video.instances[0].boxes[6] * scale] * 2))
+    images = [cache.flows(video)[i] for i in window(6, video.n_frames, "past")]
+    expected = [render(np.asarray(image), view, 96, False, FLOW_BORDER) for image in images]
+    assert np.array_equal(found.flow[0], np.concatenate(expected, -1).transpose(2, 0, 1))
 
 
 def test_videos_without_a_usable_pair_are_left_out_and_named(dataset, cache):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from amtnet_ros.contracts import Frame, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.export import Trained
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions
+from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.streams import NetworkOptions
 from amtnet_ros.model.trunk import Trunk, register_trunk
 
 LABELS = ("jump", "run", "walk")

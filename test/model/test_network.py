@@ -7,8 +7,9 @@ torch = pytest.importorskip("torch", reason="the network needs torch")
 from torch import nn  # noqa: E402
 
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions  # noqa: E402
+from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
 from amtnet_ros.model.heads import PairHead  # noqa: E402
+from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.model.trunk import widen_first_layer  # noqa: E402
 from amtnet_ros.model.vgg16 import L2Norm  # noqa: E402
 

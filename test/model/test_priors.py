@@ -7,8 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions  # noqa: E402
+from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
 from amtnet_ros.model.priors import make_priors  # noqa: E402
+from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 
 
 def ssd300_priors() -> list[list[float]]:

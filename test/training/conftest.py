@@ -26,7 +26,7 @@ def cache_folder(tmp_path_factory):
 def experiment(actions):
     """Makes an experiment on the tiny data set; sections are given as dicts."""
 
-    def make(**sections):
+    def make(task="detect", **sections):
         defaults = {
             "data": {"dataset": "custom", "root": str(actions), "flow": "dis:ultrafast"},
             "network": {"image_size": 128},
@@ -35,7 +35,7 @@ def experiment(actions):
             "run": {"workers": 0, "threads": 1, "validate_every": 1000},
         }
         merged = {name: {**defaults.get(name, {}), **sections.get(name, {})} for name in {*defaults, *sections}}
-        return Experiment(name="tiny", **merged)
+        return Experiment(name="tiny", task=task, **merged)
 
     return make
 

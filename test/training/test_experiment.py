@@ -57,7 +57,7 @@ def test_overrides_change_single_keys(write):
             [],
             r"optimiser\.learning_rat: no such key; did you mean learning_rate",
         ),
-        ("name: a\nzzz: 1\n", [], r"zzz: no such key; there are name, data, network"),
+        ("name: a\nzzz: 1\n", [], r"zzz: no such key; there are name, task, data, network"),
         ("optimiser: {}\n", [], r"name: "),
         ("name: a\ndata: {deltas: []}\n", [], r"data\.deltas: "),
         ("name: a\ndata: {deltas: [1, -2]}\n", [], r"data\.deltas\.1: "),
@@ -78,6 +78,15 @@ def test_overrides_change_single_keys(write):
         ),
         ("name: a\ndata: {deltas: [0]}\noptimiser: {batch_size: 1}\n", [], r"optimiser\.batch_size: "),
         ("name: a\noptimiser: {batch_size: eight}\n", [], r"optimiser\.batch_size: "),
+        ("name: a\ntask: classify\n", [], r"augmentation\.crop: actor \(close-ups\) goes with task classify"),
+        ("name: a\naugmentation: {crop: actor}\n", [], r"augmentation\.crop: actor"),
+        ("name: a\nloss: {mixup: 0.2}\n", [], r"loss\.mixup: boxes cannot be mixed"),
+        ("name: a\nnetwork: {image_size: 96}\n", [], r"network\.image_size: to detect, at least 128"),
+        (
+            "name: a\ntask: classify\naugmentation: {crop: actor}\ninitial: {heads: a.pt}\n",
+            [],
+            r"initial\.heads: a network that classifies has no such heads",
+        ),
         ("name: a\n", ["optimiser.iterations=0"], r"optimiser\.iterations: "),
         ("name: a\n", ["optimiser.iterations"], r"override 'optimiser\.iterations': must look like"),
         ("name: a\n", ["name.x=1"], r"override 'name\.x=1': 'name' is not a section"),
@@ -109,6 +118,8 @@ def test_only_what_changes_the_result_makes_another_experiment():
     other = Experiment(name="a", optimiser={"iterations": 5})
     assert first_difference(one, other) == "optimiser.iterations was 70000, and is now 5"
     assert first_difference(one, Experiment(name="a", run={"seed": 2})) == "run.seed was 0, and is now 2"
+    closeups = Experiment(name="a", task="classify", augmentation={"crop": "actor"})
+    assert first_difference(one, closeups) == "task was detect, and is now classify"
 
 
 def test_the_help_names_every_option():

@@ -8,7 +8,8 @@ import math  # noqa: E402
 
 from torch import nn  # noqa: E402
 
-from amtnet_ros.model.amtnet import AMTnet, NetworkOptions  # noqa: E402
+from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
+from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.training.config import OptimiserConfig  # noqa: E402
 from amtnet_ros.training.optimiser import WeightAverage, make_optimiser, rate_factor, set_rates  # noqa: E402
 

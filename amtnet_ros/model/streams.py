@@ -1,0 +1,80 @@
+"""The trunks of one or both streams, fused: what looks at a frame, whatever is made of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.model import efficientnet_lite, vgg16  # noqa: F401  (they register their trunks)
+from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fused_channels
+from amtnet_ros.model.trunk import TRUNKS, Trunk
+
+STREAMS = ("rgb", "flow")
+STACK_LENGTH = 5
+IN_CHANNELS = {"rgb": 3, "flow": 3 * STACK_LENGTH}
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What makes one network differ from another.
+
+    streams: 'rgb', 'flow', or both in this order.
+    fusion: 'sum', 'mean' or 'concat'; ignored with one stream.
+    """
+
+    n_classes: int
+    trunk: str = "efficientnet_lite0"
+    streams: tuple[str, ...] = STREAMS
+    fusion: str = "sum"
+    image_size: int = 300
+
+    def __post_init__(self) -> None:
+        if self.trunk not in TRUNKS:
+            raise UserError(f"unknown trunk '{self.trunk}'; there are: {', '.join(sorted(TRUNKS))}")
+        if self.streams not in (("rgb",), ("flow",), STREAMS):
+            raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
+        if self.fusion not in FUSIONS:
+            raise UserError(f"unknown fusion '{self.fusion}'; there are: {', '.join(FUSIONS)}")
+
+
+class Streams(nn.Module):
+    """A trunk for each stream, and the fusion of their maps."""
+
+    def __init__(self, options: NetworkOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.trunks = nn.ModuleDict({stream: TRUNKS[options.trunk](IN_CHANNELS[stream]) for stream in options.streams})
+        trunk = self.trunk(options.streams[0])
+        both = len(options.streams) == 2
+        self.channels = fused_channels(options.fusion, trunk.channels) if both else trunk.channels
+        self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
+        for stream in options.streams:
+            images = IN_CHANNELS[stream] // 3
+            self.register_buffer(f"{stream}_mean", torch.tensor(trunk.mean * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_std", torch.tensor(trunk.std * images).view(-1, 1, 1), persistent=False)
+
+    def trunk(self, stream: str) -> Trunk:
+        """The trunk of a stream."""
+        trunk = self.trunks[stream]
+        assert isinstance(trunk, Trunk)
+        return trunk
+
+    def features(self, rgb: Tensor | None, flow: Tensor | None) -> list[Tensor]:
+        """Six fused maps of a batch of frames.
+
+        rgb: (B, 3, S, S) and flow: (B, 15, S, S), values 0..255 (any float dtype); None for a stream the network lacks.
+        A two-stream network that is given one stream puts its maps in the other's place too.
+        """
+        maps = {}
+        for stream, images in (("rgb", rgb), ("flow", flow)):
+            if images is not None:
+                mean, std = self.get_buffer(f"{stream}_mean"), self.get_buffer(f"{stream}_std")
+                maps[stream] = self.trunk(stream)((images - mean) / std)
+        if len(self.options.streams) == 1:
+            fused = maps[self.options.streams[0]]
+        else:
+            fused = fuse_maps(self.options.fusion, maps.get("rgb") or maps["flow"], maps.get("flow") or maps["rgb"])
+        return [self.dropout(x) for x in fused]
