@@ -101,7 +101,8 @@ class TorchEngine:
             encoded = self.encode(blank, stack)
             self.detect(encoded, encoded, Selection())
         if self._device.type == "cuda":
-            self._graph = _CapturedEncoder(self, self._inputs([blank], [stack]))
+            with torch.cuda.device(self._device):  # a capture sees the current device's work only
+                self._graph = _CapturedEncoder(self, self._inputs([blank], [stack]))
 
 
 class _CapturedEncoder:
