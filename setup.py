@@ -13,6 +13,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["amtnet_ros", "amtnet_ros.*"]),
+    package_data={"amtnet_ros.inference": ["resize.onnx"]},
     install_requires=[
         "click",
         "numpy",

@@ -19,6 +19,7 @@ from amtnet_ros.cli.options import precision_option
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.engine import EngineName, Precision, make_engine
+from amtnet_ros.inference.resize import PLACEMENTS, Placement
 from amtnet_ros.pipeline import STAGES, Pipeline, PipelineOptions
 from amtnet_ros.video import open_source
 
@@ -32,6 +33,7 @@ WARM_UP = 12
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option("--engine", type=click.Choice(["auto", "onnxruntime", "torch"]), default="auto", show_default=True)
 @precision_option
+@click.option("--resize", type=click.Choice(PLACEMENTS), default="auto", show_default=True, help="Of images: where.")
 @click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the engine; 0 is one a core.")
 @click.option("--delta", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames between a pair's two.")
 @click.option("--frames", type=click.IntRange(10), default=200, show_default=True, help="How many are timed.")
@@ -44,6 +46,7 @@ def bench_pipeline(
     device: str,
     engine: EngineName,
     precision: Precision,
+    resize: Placement,
     threads: int,
     delta: int,
     frames: int,
@@ -54,7 +57,7 @@ def bench_pipeline(
 ) -> None:
     """Flow, both trunks, heads, selection and linking: milliseconds a stage and frames a second, decoding excluded."""
     images = _video_frames(video) if video else moving_texture(_parse_size(size), seed)
-    loaded = make_engine(model, device, engine=engine, precision=precision, threads=threads)
+    loaded = make_engine(model, device, engine=engine, precision=precision, threads=threads, resize=resize)
     pipeline = Pipeline(loaded, PipelineOptions(delta=delta))
     stages, totals = measure(pipeline, images, frames)
     result = {
@@ -63,6 +66,7 @@ def bench_pipeline(
         "model": pipeline.card.name,
         "precision": pipeline.precision,
         "provider": pipeline.provider,
+        "resize": resize,
         "delta": delta,
         "frames": frames,
         "source": video or f"moving texture {size}, seed {seed}",

@@ -96,7 +96,10 @@ def _models(console: Console, device: str) -> bool:
     from amtnet_ros.inference.card import list_models
     from amtnet_ros.inference.engine import make_engine
 
-    table = Table("model", "verdict", "provider", "precision", "labels", "delta", "flow", title="Models")
+    table = Table("model", "verdict", title="Models")
+    table.add_column("provider", overflow="fold")  # of all columns this one must be whole
+    for column in ("precision", "labels", "delta", "flow"):
+        table.add_column(column)
     sound = True
     models = list_models()
     for name, folder in models.items():

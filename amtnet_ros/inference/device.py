@@ -158,6 +158,18 @@ def provider_chain(device: Device, card: ModelCard) -> list[tuple[str, dict[str,
     return [(PROVIDERS["tensorrt"], tensorrt_options(device, card)), cuda, cpu]
 
 
+def resize_chain(device: Device) -> list[tuple[str, dict[str, Any]]]:
+    """Providers of the resize graph: CUDA's also for TensorRT, which would build an engine for each size of image.
+
+    In full single precision, so that a device's image is the host's.
+    """
+    cpu: tuple[str, dict[str, Any]] = (PROVIDERS["cpu"], {})
+    if device.kind == "cpu":
+        return [cpu]
+    options = {"device_id": device.index, "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+    return [(PROVIDERS["cuda"], options), cpu]
+
+
 def tensorrt_options(device: Device, card: ModelCard) -> dict[str, Any]:
     """Options of the TensorRT provider, with a cache folder that a change of model or ONNX Runtime makes anew.
 

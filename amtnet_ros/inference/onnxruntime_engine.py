@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,10 @@ import onnxruntime as ort
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
-from amtnet_ros.inference.device import PROVIDERS, Device, provider_chain
+from amtnet_ros.inference.device import PROVIDERS, Device, provider_chain, resize_chain
 from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
+from amtnet_ros.inference.resize import Placement, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 
 log = logging.getLogger(__name__)
@@ -55,7 +58,9 @@ class OnnxRuntimeEngine:
         device: Device,
         precision: Literal["fp32", "fp16", "int8"],
         threads: int = 0,
+        resize: Placement = "auto",
     ) -> None:
+        """resize: where the image is; see `make_engine`."""
         self.card = card
         self.precision: str = precision
         self._device = device
@@ -64,8 +69,9 @@ class OnnxRuntimeEngine:
         encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
         self._encode = _session(encode, chain, threads)
         self._detect = _session(folder / DETECT, chain, threads)
-        self.provider = _check_provider(self._encode, device)
+        self.provider = _check_provider(self._encode, device, device.provider)
         _check_graphs(folder, encode, card, self._encode, self._detect)
+        self._resize = _make_resize(card, device, threads, resizes_on_device(resize, device.kind != "cpu"))
         self._warm_up()
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
@@ -73,9 +79,12 @@ class OnnxRuntimeEngine:
 
     def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
         binding = self._encode.io_binding()
-        inputs = network_inputs(self.card, frames, flow_stacks)
-        for name, array in inputs.items():
-            binding.bind_cpu_input(name, array)
+        for name, images in network_inputs(self.card, frames, flow_stacks, self._resize).items():
+            if isinstance(images, np.ndarray):
+                binding.bind_cpu_input(name, images)
+            else:
+                shape = (len(frames), *images.shape()[1:])
+                binding.bind_input(name, *self._device.memory, np.uint8, shape, images.data_ptr())
         for name in ("first", "second"):
             binding.bind_output(name, *self._device.memory)
         self._encode.run_with_iobinding(binding)
@@ -101,10 +110,13 @@ class OnnxRuntimeEngine:
         return to_micro_tubes(survivors, at_t, at_t_plus_delta, selection)
 
     def close(self) -> None:
-        del self._encode, self._detect
+        del self._encode, self._detect, self._resize
 
     def _warm_up(self) -> None:
-        """The first runs allocate and choose kernels; a camera should not wait for that."""
+        """The first runs allocate and choose kernels; a camera should not wait for that.
+
+        How large its images are nobody knows yet; for a new size only the matrices of `resize` are made.
+        """
         size = self.card.image_size
         blank = Frame(0, 0, np.zeros((size, size, 3), dtype=np.uint8))
         flow = self.card.flow
@@ -112,6 +124,18 @@ class OnnxRuntimeEngine:
         for _ in range(2):
             encoded = self.encode(blank, stack)
             self.detect(encoded, encoded, Selection())
+
+
+def _make_resize(
+    card: ModelCard, device: Device, threads: int, on_device: bool
+) -> Callable[[Sequence[UInt8]], UInt8 | ort.OrtValue]:
+    """What makes one batch of images of any sizes. Raises UserError where the device cannot do it."""
+    if not on_device or "rgb" not in card.streams:
+        return partial(resize_on_host, side=card.image_size)
+    chain = resize_chain(device)
+    session = _session(GRAPH, chain, threads)
+    _check_provider(session, device, chain[0][0])
+    return OnnxRuntimeResize(session, device.memory, card.image_size)
 
 
 def _announce(chain: list[tuple[str, dict[str, Any]]], card: ModelCard) -> None:
@@ -141,11 +165,11 @@ def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) 
     return session
 
 
-def _check_provider(session: ort.InferenceSession, device: Device) -> str:
+def _check_provider(session: ort.InferenceSession, device: Device, expected: str) -> str:
     """The provider in use. Raises UserError where ONNX Runtime quietly took another than was asked for."""
     used = str(session.get_providers()[0])
-    if used != device.provider:
-        raise UserError(f"device {device.name}: ONNX Runtime could not start {device.provider} and would use {used}")
+    if used != expected:
+        raise UserError(f"device {device.name}: ONNX Runtime could not start {expected} and would use {used}")
     return used if device.kind == "cpu" else f"{used} ({device.name})"
 
 

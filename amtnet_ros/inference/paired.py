@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.deployed import DeployedNetwork
 from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.resize import resize_on_host
 from amtnet_ros.inference.selection import Survivors, network_inputs, to_micro_tubes
 from amtnet_ros.inference.torch_engine import Normaliser, load_deployed, make_networks, select
 from amtnet_ros.model.boxes import decode_micro_tubes
@@ -58,7 +60,8 @@ class PairedNetwork:
     def _rows(self, at_t: Observed, at_t_plus_delta: Observed) -> Tensor:
         """All values (M, C + 9) of all priors."""
         both = (at_t, at_t_plus_delta)
-        inputs = network_inputs(self.card, [frame for frame, _ in both], [stack for _, stack in both])
+        resize = partial(resize_on_host, side=self.card.image_size)
+        inputs = network_inputs(self.card, [frame for frame, _ in both], [stack for _, stack in both], resize)
         images = [torch.from_numpy(inputs[stream]).to(self.device) for stream in self.card.streams]
         planes = [x.contiguous() for x in self._normalise(images)]
         maps = self._network.features(*planes)

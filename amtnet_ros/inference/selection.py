@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from amtnet_ros.contracts import Float32, Frame, Int64, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import to_working_size
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.engine import Encoded, Selection
 from amtnet_ros.inference.voting import vote
+
+Resized = TypeVar("Resized")
 
 
 class Survivors(NamedTuple):
@@ -62,14 +63,22 @@ def check_pair(at_t: Encoded, at_t_plus_delta: Encoded) -> None:
         raise UserError(f"the two frames of a pair differ in size: {sizes}; begin anew when the camera's size changes")
 
 
-def network_inputs(card: ModelCard, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> dict[str, UInt8]:
-    """Stream → (B, S, S, 3 or 3 * length) uint8: the inputs of the encode graph. Raises UserError for unfit arrays."""
+def network_inputs(
+    card: ModelCard,
+    frames: Sequence[Frame],
+    flow_stacks: Sequence[UInt8 | None],
+    resize: Callable[[Sequence[UInt8]], Resized],
+) -> dict[str, UInt8 | Resized]:
+    """Stream → (B, S, S, 3 or 3 * length) uint8: the inputs of the encode graph. Raises UserError for unfit arrays.
+
+    resize: makes one batch (B, S, S, 3) of images of any sizes, wherever the engine wants it; see `resize`.
+    """
     size = card.image_size
-    inputs: dict[str, UInt8] = {}
+    inputs: dict[str, UInt8 | Resized] = {}
     if "rgb" in card.streams:
         for frame in frames:
             _check(frame.image, f"frame {frame.index}", None, 3)
-        inputs["rgb"] = np.stack([to_working_size(frame.image, (size, size)) for frame in frames])
+        inputs["rgb"] = resize([frame.image for frame in frames])
     if card.flow is not None:
         stacks = []
         for frame, stack in zip(frames, flow_stacks, strict=True):

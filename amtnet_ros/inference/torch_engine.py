@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from amtnet_ros.inference.deployed import deploy
 from amtnet_ros.inference.detect_graph import CANDIDATES
 from amtnet_ros.inference.encode_graph import read_weights, weight_names
 from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.resize import SIZES_KEPT, Placement, resize_matrices, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.boxes import decode_micro_tubes
@@ -31,7 +33,16 @@ class TorchEngine:
     a CUDA graph and replayed.
     """
 
-    def __init__(self, folder: Path, card: ModelCard, device: torch.device, half: bool, threads: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        card: ModelCard,
+        device: torch.device,
+        half: bool,
+        threads: int = 0,
+        resize: Placement = "auto",
+    ) -> None:
+        """resize: where the image is; see `make_engine`."""
         self.card = card
         self._device = device
         self._dtype = torch.float16 if half else torch.float32
@@ -42,6 +53,9 @@ class TorchEngine:
         self._network = network.to(device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._priors = make_networks(card)[0].priors.to(device)
         self._normalise = Normaliser(card, device)
+        on_device = resizes_on_device(resize, device.type != "cpu")
+        side = card.image_size
+        self._resize = TorchResize(device, side) if on_device else partial(resize_on_host, side=side)
         self._graph: _CapturedEncoder | None = None
         self._warm_up()
 
@@ -50,8 +64,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
-        inputs = network_inputs(self.card, frames, flow_stacks)
-        tensors = [torch.from_numpy(inputs[stream]) for stream in self.card.streams]
+        tensors = self._inputs(frames, flow_stacks)
         if self._graph is not None and len(frames) == 1:
             first, second = self._graph(tensors)
         else:
@@ -67,9 +80,14 @@ class TorchEngine:
 
     def close(self) -> None:
         self._graph = None
-        del self._network, self._priors
+        del self._network, self._priors, self._resize
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _inputs(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Tensor]:
+        """Of each stream, (B, S, S, channels) uint8, on the host or already on the device."""
+        inputs = network_inputs(self.card, frames, flow_stacks, self._resize)
+        return [torch.as_tensor(inputs[stream]) for stream in self.card.streams]
 
     def _encode(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """images: of each stream, (B, S, S, channels) uint8 on the device → both shares."""
@@ -84,8 +102,8 @@ class TorchEngine:
             encoded = self.encode(blank, stack)
             self.detect(encoded, encoded, Selection())
         if self._device.type == "cuda":
-            inputs = network_inputs(self.card, [blank], [stack])
-            self._graph = _CapturedEncoder(self, [torch.from_numpy(inputs[stream]) for stream in self.card.streams])
+            with torch.cuda.device(self._device):  # a capture sees the current device's work only
+                self._graph = _CapturedEncoder(self, self._inputs([blank], [stack]))
 
 
 class _CapturedEncoder:
@@ -104,12 +122,38 @@ class _CapturedEncoder:
             self._outputs = engine._encode(self._inputs)
 
     def __call__(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """images: on the host → both shares, the caller's own."""
+        """images: on the host or the device → both shares, the caller's own."""
         for mine, given in zip(self._inputs, images, strict=True):
             mine.copy_(given, non_blocking=True)
         self._graph.replay()
         first, second = (x.clone() for x in self._outputs)
         return first, second
+
+
+class TorchResize:
+    """Images of any sizes → one batch on the device; each is copied to it once, as the camera gave it."""
+
+    def __init__(self, device: torch.device, side: int) -> None:
+        self._device = device
+
+        @lru_cache(SIZES_KEPT)
+        def matrices(size: tuple[int, int]) -> list[Tensor]:
+            return [torch.from_numpy(matrix).to(device) for matrix in resize_matrices(size, side)]
+
+        self._matrices = matrices
+
+    def __call__(self, images: Sequence[UInt8]) -> Tensor:
+        """B images (H, W, 3) uint8 → (B, side, side, 3) uint8."""
+        return torch.stack([self._resized(image) for image in images])
+
+    def _resized(self, image: UInt8) -> Tensor:
+        height, width, channels = image.shape
+        rows, columns = self._matrices((width, height))
+        # torch takes no arrays that are read-only, as those of messages are, or run backwards.
+        raw = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(self._device)
+        fewer_rows = (rows @ raw.view(height, -1).float()).view(-1, width, channels)
+        small = (fewer_rows.transpose(1, 2) @ columns.T).transpose(1, 2)
+        return small.round().to(torch.uint8)
 
 
 class Normaliser:

@@ -14,6 +14,7 @@ from amtnet_ros.flow.engine import to_working_size
 from amtnet_ros.inference.card import list_models, read_card
 from amtnet_ros.inference.engine import Engine, Selection, make_engine
 from amtnet_ros.inference.offline import frames_of_video
+from amtnet_ros.inference.paired import PairedNetwork
 from amtnet_ros.model.boxes import decode_micro_tubes
 
 SELECTION = Selection(score_threshold=0.1, nms_iou=0.45, max_per_class=10, vote_iou=None)
@@ -52,17 +53,36 @@ def answer(engine: Engine, first: tuple[Frame, UInt8], second: tuple[Frame, UInt
 def test_an_engine_answers_as_the_unsplit_network(tiny_folder: Path, engine_name: str) -> None:
     engine = make_engine(tiny_folder, "cpu", engine=engine_name, threads=1)
     frames = scene(1, 3), scene(2, 5)
-    expected = paired_answer(tiny_folder.name, *frames)
     found = answer(engine, *frames)
-    assert len(expected) > 3, "the scene shows nothing, so nothing is compared"
-    assert found.labels.tolist() == [label for label, _, _ in expected]
-    np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], atol=1e-4)
-    width, height = frames[0][0].size
-    clipped = np.clip([boxes for _, _, boxes in expected], 0, [width, height] * 2)
-    np.testing.assert_allclose(found.boxes, clipped, atol=0.05)
+    compare(found, paired_answer(tiny_folder.name, *frames))
     assert (found.frames, found.stamps) == ((3, 5), (3 * 33_333_333, 5 * 33_333_333))
     assert found.image_size == (200, 150)
     engine.close()
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+@pytest.mark.parametrize("tiny_folder", KINDS, indirect=True)
+def test_an_engine_answers_as_the_unsplit_network_on_a_real_clip(
+    tiny_folder: Path, engine_name: str, data_root: Path
+) -> None:
+    engine = make_engine(tiny_folder, "cpu", engine=engine_name, threads=1)
+    frames = frames_of_video(engine.card, real_clip(data_root), 2)
+    compare(answer(engine, *frames), paired_answer(tiny_folder.name, *frames))
+    engine.close()
+
+
+def compare(found: MicroTubes, expected: list) -> None:
+    """expected: as `paired_answer` gives it."""
+    assert len(expected) > 3, "the frames show nothing, so nothing is compared"
+    assert found.labels.tolist() == [label for label, _, _ in expected]
+    np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], atol=1e-4)
+    width, height = found.image_size
+    clipped = np.clip([boxes for _, _, boxes in expected], 0, [width, height] * 2)
+    np.testing.assert_allclose(found.boxes, clipped, atol=0.05)
+
+
+def real_clip(data_root: Path) -> Path:
+    return min((data_root / "jhmdb21" / "videos" / "walk").glob("*.mp4"))
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
@@ -107,12 +127,18 @@ def test_any_two_frames_make_a_pair(tiny_folder: Path, engine_name: str) -> None
 
 
 @pytest.mark.parametrize("model", sorted(list_models()))
-def test_engines_agree_on_a_bundled_model_and_a_real_clip(model: str, data_root: Path) -> None:
-    card = read_card(list_models()[model])
-    clip = min((data_root / "jhmdb21" / "videos" / "walk").glob("*.mp4"))
-    frames = frames_of_video(card, clip, 2)
-    engines = [make_engine(model, "cpu", engine=name, precision=card.precision, threads=1) for name in ENGINES]
-    by_runtime, by_torch = (answer(engine, *frames) for engine in engines)
-    assert by_runtime.labels.tolist() == by_torch.labels.tolist()
-    np.testing.assert_allclose(by_runtime.scores, by_torch.scores, atol=1e-3)
-    np.testing.assert_allclose(by_runtime.boxes, by_torch.boxes, atol=0.5)
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_an_engine_answers_as_a_bundled_model_unsplit_on_a_real_clip(
+    model: str, engine_name: str, data_root: Path
+) -> None:
+    folder = list_models()[model]
+    card = read_card(folder)
+    frames = frames_of_video(card, real_clip(data_root), 2)
+    expected = PairedNetwork(folder, card, torch.device("cpu")).as_released(*frames, SELECTION)
+    engine = make_engine(model, "cpu", engine=engine_name, precision=card.precision, threads=1)
+    found = answer(engine, *frames)
+    assert len(expected) > 0, "nothing is compared"
+    assert found.labels.tolist() == expected.labels.tolist()
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.5)
+    engine.close()
