@@ -96,8 +96,8 @@ def choose_device(text: str, require_gpu: bool = False) -> Device:
 
 
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
-"""Names, in /proc/cpuinfo, of instructions that multiply 8-bit numbers and add them up exactly. Without them int8 gains
-little speed, and on x86 the pairwise sums of 16 bits saturate: the answers would be others than those measured."""
+"""Names, in /proc/cpuinfo, of instructions that multiply 8-bit numbers and add them up. Without them int8 gains little
+speed."""
 
 
 def int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 from tiny_models import scene, tiny_trained
 
@@ -40,6 +42,23 @@ def test_int8_answers_follow_those_of_single_precision(folder: Path) -> None:
         single, eight = (engine.encode(*scene(seed)).first.numpy() for engine in engines)
         noise = np.sqrt(np.mean((single - eight) ** 2) / np.var(single))
         assert 0 < noise < 0.1, "relative root mean square error of the shares"
+
+
+def test_int8_answers_are_those_of_exact_sums_on_any_cpu(folder: Path) -> None:
+    graph = onnx.load(folder / "encode.int8.onnx").graph
+    weights = [onnx.numpy_helper.to_array(x) for x in graph.initializer if x.data_type == onnx.TensorProto.INT8]
+    # Two products of 8 bits and 7 bits fit into 16 bits; of two times 8 bits they need not.
+    assert max(int(np.abs(weight.astype(int)).max()) for weight in weights if weight.size > 1) <= 64
+    options = ort.SessionOptions()
+    options.graph_optimization_level = (
+        ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    )  # each step alone, in single precision
+    exact = ort.InferenceSession(str(folder / "encode.int8.onnx"), options, providers=["CPUExecutionProvider"])
+    engine = make_engine(folder, "cpu", precision="int8", threads=1)
+    for seed in (100, 101):
+        expected = exact.run(["first"], inputs(seed))[0][0]
+        found = engine.encode(*scene(seed)).first.numpy()
+        assert np.sqrt(np.mean((found - expected) ** 2) / np.var(expected)) < 0.02
 
 
 def test_the_card_tells_both_forms_and_hashes_both(folder: Path, tiny_folder: Path) -> None:
