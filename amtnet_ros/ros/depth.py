@@ -25,17 +25,18 @@ _KEPT = 15  # messages; answers lag a few frames behind
 
 
 class DepthInput:
-    """Listens to `depth_image` or `points`, and finds the message that belongs to a step.
+    """Listens to a camera's `depth_image` or `points`, and finds the message that belongs to a step.
 
+    prefix: what the camera's topics begin with, "" or "NAME/".
     source: "image" or "points". tolerance: seconds that the stamps of depth and colour may differ.
     """
 
-    def __init__(self, node: Node, source: str, tolerance: float) -> None:
+    def __init__(self, node: Node, prefix: str, source: str, tolerance: float) -> None:
         self._node = node
         self._tolerance = round(tolerance * 1e9)
         self._kept: deque[Image | PointCloud2] = deque(maxlen=_KEPT)
         kind, topic = (Image, "depth_image") if source == "image" else (PointCloud2, "points")
-        self.subscription: Subscription[Any] = node.create_subscription(kind, topic, self._keep, NEWEST_IMAGE)
+        self.subscription: Subscription[Any] = node.create_subscription(kind, prefix + topic, self._keep, NEWEST_IMAGE)
 
     def _keep(self, message: Image | PointCloud2) -> None:
         self._kept.append(message)
