@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_FAREWELL = 0.5  # seconds at most until the last tubes have arrived
+_FAREWELL = 0.5  # seconds at most until the last tubes have arrived: DDS asks for receipts only every few seconds
 
 
 class DetectorNode(LifecycleNode):
@@ -41,9 +42,9 @@ class DetectorNode(LifecycleNode):
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
 
-    def autostart(self) -> None:
-        """Configure and activate, if the parameter says so."""
-        if self._config.settings["autostart"] and self.trigger_configure() == SUCCESS:
+    def autostart(self, stop: threading.Event) -> None:
+        """Configure and activate, if the parameter says so, and as long as stop is not set."""
+        if self._config.settings["autostart"] and self.trigger_configure() == SUCCESS and not stop.is_set():
             self.trigger_activate()
 
     def end(self) -> None:
@@ -140,7 +141,8 @@ class DetectorNode(LifecycleNode):
         for camera in self._cameras:
             camera.free(patience=max(0.0, until - time.monotonic()))
         self._diagnostics.situation = "not configured"
-        gc.collect()
+        if not self._finalized:
+            gc.collect()
 
     def _look(self) -> None:
         for camera in self._cameras:
@@ -196,7 +198,7 @@ def watch() -> int:
     with ros(sys.argv) as stop:
         node = DetectorNode()
         try:
-            node.autostart()
+            node.autostart(stop)
             spin(node, stop)
             node.end()
         finally:
