@@ -74,11 +74,7 @@ class Camera:
         info_topic = self._image_topic.rsplit("/", 1)[0] + "/camera_info"  # beside the image, as image_transport has it
         info = self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, NEWEST_IMAGE)
         self._inputs = [images, info]
-        if self._outputs is not None and settings["depth.source"] != "none":
-            self._outputs.depth = DepthInput(
-                self._node, self._prefix, settings["depth.source"], settings["depth.tolerance"]
-            )
-            self._inputs.append(self._outputs.depth.subscription)
+        self._look_for_depth(settings["depth.source"], settings["depth.tolerance"])
         self._worker.start()
         self.monitor.look(images, f"{self._prefix}image")
         self._log.info(f"Looking at {images.topic_name}")
@@ -141,6 +137,11 @@ class Camera:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self.monitor.on_incompatible_qos),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+
+    def _look_for_depth(self, source: str, tolerance: float) -> None:
+        if self._outputs is not None and source != "none":
+            self._outputs.depth = DepthInput(self._node, self._log, self._prefix, source, tolerance)
+            self._inputs.append(self._outputs.depth.subscription)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         age = self._seconds_since(nanoseconds(message.header.stamp))

@@ -150,6 +150,25 @@ def content(message: ActionTubeArray) -> dict[str, Any]:
     return {name: getattr(message, name) for name in message.get_fields_and_field_types() if name != "session"}
 
 
+def test_every_topic_of_a_camera_begins_with_its_name(stage: Stage, tmp_path: Path) -> None:
+    drawn: list[Image] = []
+    stage.node.create_subscription(Image, "/detector/rear/debug_image", drawn.append, 1)
+    start(stage, "-p", "depth.source:=image")
+    results = ("action_tubes", "action_detections", "action_detections_3d", "action_labels")
+    for name in NAMES:
+        offered = [f"/{name}/{topic}" for topic in results]
+        offered += [f"/detector/{name}/{topic}" for topic in ("debug_image", "markers", "latency")]
+        for topic in offered:
+            wait_until(lambda topic=topic: stage.node.count_publishers(topic), f"{topic} is published")
+        for topic in ("image_raw", "camera_info", "depth_image"):
+            wait_until(lambda t=f"/{name}/{topic}": stage.node.count_subscribers(t), f"/{name}/{topic} is listened to")
+    assert not any(stage.node.count_publishers(f"/{topic}") for topic in results)
+    play(stage, tmp_path, "rear", rate=10)
+    wait_until(lambda: drawn, "the debug image is drawn")
+    assert (drawn[0].width, drawn[0].height) == SIZES["rear"]
+    assert drawn[0].header.frame_id == "rear_eye"
+
+
 def test_a_camera_among_several_has_the_tubes_that_it_would_have_alone(stage: Stage) -> None:
     heard = listen(stage)
     cameras = Cameras(stage, heard)
