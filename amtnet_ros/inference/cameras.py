@@ -20,7 +20,8 @@ class SharedEngine:
     """Lends one engine to several cameras, each of which has its own pipeline in its own thread.
 
     A frame waits for the frames of other cameras `max_delay` seconds at most, and not at all once every camera waits or
-    `max_batch` frames do; so a single camera never waits. What a camera gets is what the engine alone would give it.
+    `max_batch` frames do. A single camera never waits, and uses the engine in its own thread. What a camera gets is
+    what the engine alone would give it.
 
     batches: how many batches of each size were run.
     """
@@ -41,8 +42,8 @@ class SharedEngine:
         """An engine for one more camera."""
         with self._changed:
             self._cameras += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+            if self._cameras > 1 and self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="batches", daemon=True)
                 self._thread.start()
         return CameraEngine(self)
 
@@ -50,8 +51,12 @@ class SharedEngine:
         """Encode a frame together with those of other cameras; called from each camera's own thread."""
         job = _Job(frame, flow_stack)
         with self._changed:
-            self._waiting.append(job)
-            self._changed.notify_all()
+            alone = self._cameras == 1
+            if not alone:
+                self._waiting.append(job)
+                self._changed.notify_all()
+        if alone:
+            self._run([job])
         return job.answer.result()
 
     def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
@@ -69,15 +74,19 @@ class SharedEngine:
         with self._changed:
             self._cameras -= 1
             self._changed.notify_all()
-            thread = self._thread if self._cameras == 0 else None
-        if thread is not None:
-            thread.join()
+            last = self._cameras == 0
+        if last:
+            if self._thread is not None:
+                self._thread.join()
             self.engine.close()
 
-    def _run(self) -> None:
+    def _serve(self) -> None:
         while jobs := self._next_batch():
-            self.batches[len(jobs)] = self.batches.get(len(jobs), 0) + 1
-            self._answer(jobs)
+            self._run(jobs)
+
+    def _run(self, jobs: Sequence[_Job]) -> None:
+        self.batches[len(jobs)] = self.batches.get(len(jobs), 0) + 1
+        self._answer(jobs)
 
     def _next_batch(self) -> list[_Job]:
         """Wait for frames, and a little for more of them. Nothing once all cameras have left."""

@@ -2,7 +2,7 @@
 
 Every common encoding is understood, row padding (``step``) and endianness honoured. The converter is ours (NumPy and
 OpenCV), so that the package works where cv_bridge is missing or was built against another NumPy; where cv_bridge works
-it takes the encodings it knows.
+it takes the images that it reads aright, with the same result.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def rgb_from_image(message: Image) -> UInt8:
     """
     encoding = _checked(message)
     bridge = _cv_bridge()
-    if bridge is not None and message.encoding in BRIDGED:
+    if bridge is not None and _bridge_reads(message, encoding):
         return np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
     return _convert(message, encoding)
 
@@ -135,6 +135,17 @@ def _checked(message: Image) -> Encoding:
             f"with step {message.step} needs {needed}"
         )
     return encoding
+
+
+def _bridge_reads(message: Image, encoding: Encoding) -> bool:
+    """Whether cv_bridge reads this message aright.
+
+    It takes a padded row for a whole number of pixels, needs the last row's padding, and cannot swap bytes by NumPy 2,
+    which it does to bytes that need none as well.
+    """
+    row = message.width * encoding.channels * encoding.depth
+    tight = message.step == row and len(message.data) == row * message.height
+    return message.encoding in BRIDGED and tight and not message.is_bigendian
 
 
 def _convert(message: Image, encoding: Encoding) -> UInt8:

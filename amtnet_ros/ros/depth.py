@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
@@ -25,17 +26,18 @@ _KEPT = 15  # messages; answers lag a few frames behind
 
 
 class DepthInput:
-    """Listens to `depth_image` or `points`, and finds the message that belongs to a step.
+    """Listens to a camera's `depth_image` or `points`, and finds the message that belongs to a step.
 
+    log: where its troubles go. prefix: what the camera's topics begin with, "" or "NAME/".
     source: "image" or "points". tolerance: seconds that the stamps of depth and colour may differ.
     """
 
-    def __init__(self, node: Node, source: str, tolerance: float) -> None:
-        self._node = node
+    def __init__(self, node: Node, log: RcutilsLogger, prefix: str, source: str, tolerance: float) -> None:
+        self._log = log
         self._tolerance = round(tolerance * 1e9)
         self._kept: deque[Image | PointCloud2] = deque(maxlen=_KEPT)
         kind, topic = (Image, "depth_image") if source == "image" else (PointCloud2, "points")
-        self.subscription: Subscription[Any] = node.create_subscription(kind, topic, self._keep, NEWEST_IMAGE)
+        self.subscription: Subscription[Any] = node.create_subscription(kind, prefix + topic, self._keep, NEWEST_IMAGE)
 
     def _keep(self, message: Image | PointCloud2) -> None:
         self._kept.append(message)
@@ -52,7 +54,7 @@ class DepthInput:
         try:
             locate = _locator(message, step.update.image_size, info)
         except UserError as error:
-            self._node.get_logger().error(str(error), throttle_duration_sec=10.0)
+            self._log.error(str(error), throttle_duration_sec=10.0)
             return None, {}
         places: dict[int, Place] = {}
         for tube in step.update.tubes:

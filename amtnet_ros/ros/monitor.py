@@ -1,4 +1,4 @@
-"""Watches over the detector: once a second its diagnostics, and a warning in the log where images stay away."""
+"""Watches over one camera: its health for the diagnostics, and a warning in the log where images stay away."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import time
 import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, JumpThreshold
-from rclpy.clock_type import ClockType
-from rclpy.duration import Duration
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
@@ -21,7 +19,6 @@ from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.ros.health import ERROR, OK, WARN, Health, status
 from amtnet_ros.ros.parameters import Parameters
-from amtnet_ros.ros.qos import RESULTS
 from amtnet_ros.ros.watch import Input, complaint
 from amtnet_ros.ros.worker import Step, Worker
 
@@ -29,42 +26,38 @@ _REPEAT = 10.0  # seconds between two warnings of the same kind
 
 
 class Monitor:
-    """The node tells it what happens; it tells the world, on /diagnostics and in the log.
+    """The camera tells it what happens; it tells the log at once, and the diagnostics when they ask.
 
-    situation: what the node is doing, in a word or two. failure: why it could not be configured, or "".
-    worker, subscription: those in use, or None.
+    name: the camera's, "" for an only one. log: where its warnings go. worker: the one in use, or None.
     """
 
-    def __init__(self, node: Node, parameters: Parameters) -> None:
-        self._node, self._parameters = node, parameters
-        self._log = node.get_logger()
+    def __init__(self, node: Node, name: str, log: RcutilsLogger, parameters: Parameters) -> None:
+        self._node, self._log, self._parameters = node, log, parameters
+        self._title = f"{node.get_name()}: action tubes" + (f" of {name}" if name else "")
         self._health = Health()
-        self.situation = "not configured"
-        self.failure = ""
         self.worker: Worker | None = None
-        self.subscription: Subscription[Any] | None = None
+        self._subscription: Subscription[Any] | None = None
+        self._image_name = ""
         self._last_image_at = 0.0
         self._incompatible = ""
         self._warned: tuple[str, float] = ("", 0.0)
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
-        self._timer = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._jumps = node.get_clock().create_jump_callback(
-            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True),
-            post_callback=self._on_clock_jump,
-        )
 
-    # What the node tells
+    # What the camera tells
 
     def begin(self, worker: Worker) -> None:
-        """The node is configured, and its counters start at nothing."""
+        """The camera is configured, and its counters start at nothing."""
         self._health = Health()
-        self.worker, self.failure = worker, ""
+        self.worker = worker
 
-    def look(self, subscription: Subscription[Any]) -> None:
-        """Images are expected from now on."""
-        self.subscription = subscription
+    def look(self, subscription: Subscription[Any], name: str) -> None:
+        """Images are expected from now on, on the topic of that relative name."""
+        self._subscription, self._image_name = subscription, name
         self._last_image_at = time.monotonic()
         self._incompatible = ""
+
+    def look_away(self) -> None:
+        """No more images are expected."""
+        self._subscription = None
 
     def on_image(self, age: float) -> None:
         """An image arrived; age: seconds since its stamp."""
@@ -100,19 +93,20 @@ class Monitor:
         """A publisher and our subscription do not fit."""
         self._incompatible = qos_policy_name_from_kind(event.last_policy_kind)
 
-    def _on_clock_jump(self, jump: Any) -> None:
+    def on_clock_jump(self) -> None:
+        """The node's clock jumped back, or was replaced."""
         self._health.clock_jumps += 1
 
     # What it tells
 
-    def _report(self) -> None:
-        level, message = self._judgement(self._trouble_with_input())
+    def status(self, situation: str, failure: str) -> DiagnosticStatus:
+        """The camera's health. situation: what the node is doing; failure: why it could not be configured, or ""."""
+        trouble = self._trouble_with_input()
+        level, message = (ERROR, failure) if failure else self._judgement(situation, trouble)
         values = self._health.values()
         if self.worker is not None:
             values |= {"images dropped": str(self.worker.dropped), **self._values_of(self.worker.pipeline)}
-        report = DiagnosticArray(status=[status(f"{self._node.get_name()}: action tubes", "", level, message, values)])
-        report.header.stamp = self._node.get_clock().now().to_msg()
-        self._diagnostics.publish(report)
+        return status(self._title, "", level, message, values)
 
     def _values_of(self, pipeline: Pipeline) -> dict[str, str]:
         values = {f"frames {name}".replace("_", " "): str(count) for name, count in pipeline.counters.items()}
@@ -124,23 +118,21 @@ class Monitor:
         values |= {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}
         return values | {"delta": str(pipeline.delta), "session": str(pipeline.session)}
 
-    def _judgement(self, trouble: str) -> tuple[bytes, str]:
-        """Level and message of the diagnostics."""
-        if self.failure:
-            return ERROR, self.failure
+    def _judgement(self, situation: str, trouble: str) -> tuple[bytes, str]:
+        """Level and message of a camera that could be configured, or was not told to be."""
         device = self._parameters.settings["device"]
-        if self.worker is not None and device not in ("auto", "cpu") and on_cpu(self.worker.pipeline):
+        if self.worker is not None and device not in ("auto", "cpu") and on_cpu(self.worker.pipeline.provider):
             return ERROR, f"runs on the CPU although device is {device}"
         if time.monotonic() - self._health.last_refusal_at < _REPEAT:
             return ERROR, self._health.last_refusal
-        return (WARN, trouble) if trouble else (OK, self.situation)
+        return (WARN, trouble) if trouble else (OK, situation)
 
     def _trouble_with_input(self) -> str:
         """Why images stay away, or ""; a new reason is logged at once, a standing one now and then."""
-        if self.subscription is None:
+        if self._subscription is None:
             return ""
         settings = self._parameters.settings
-        reason = complaint(self._input(self.subscription), settings["image_timeout"], settings["max_image_age"])
+        reason = complaint(self._input(self._subscription), settings["image_timeout"], settings["max_image_age"])
         kind, now = re.sub(r"[0-9.]+ s", "", reason), time.monotonic()
         if reason and (kind != self._warned[0] or now - self._warned[1] > _REPEAT):
             self._log.warning(reason)
@@ -151,11 +143,12 @@ class Monitor:
         topic, kind = subscription.topic_name, f"sensor_msgs/msg/{subscription.msg_type.__name__}"
         silence = time.monotonic() - self._last_image_at
         if silence < 1.0:
-            return Input(topic, silence, self._health.image_age, publishers=1)
+            return Input(topic, self._image_name, silence, self._health.image_age, publishers=1)
         types = dict(self._node.get_topic_names_and_types())
         others = [name for name in types.get(topic, []) if name != kind]
         return Input(
             topic,
+            self._image_name,
             silence,
             self._health.image_age,
             publishers=self._node.count_publishers(topic),
@@ -169,6 +162,6 @@ class Monitor:
         return name != own and not ours and self._node.count_publishers(name) > 0
 
 
-def on_cpu(pipeline: Pipeline) -> bool:
-    """Whether the network runs on the CPU."""
-    return "cpu" in pipeline.provider.lower()
+def on_cpu(provider: str) -> bool:
+    """Whether a network with this execution provider runs on the CPU."""
+    return "cpu" in provider.lower()

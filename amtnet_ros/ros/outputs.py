@@ -23,25 +23,26 @@ from amtnet_ros.ros.messages import detections, label_info, tube_array
 from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS
 from amtnet_ros.ros.worker import Step
 
-_FAREWELL = Duration(seconds=0.5)
-
 
 class Outputs:
-    """Publishers of one configured detector. Pictures and markers are made only while somebody subscribes."""
+    """Publishers of one camera of a configured detector. Pictures and markers are made only while somebody subscribes.
 
-    def __init__(self, node: LifecycleNode, labels: Sequence[str], style: Style) -> None:
+    prefix: what the camera's topics begin with, "" or "NAME/".
+    """
+
+    def __init__(self, node: LifecycleNode, prefix: str, labels: Sequence[str], style: Style) -> None:
         self._node = node
         self._labels = labels
         self._painter = TubePainter(labels, style)
         self._markers = MarkerPainter(labels)
         self._publishers: list[LifecyclePublisher[Any]] = []
-        self._tubes = self._publisher(ActionTubeArray, "action_tubes", RESULTS)
-        self._detections = self._publisher(Detection2DArray, "action_detections", RESULTS)
-        self._label_info = self._publisher(LabelInfo, "action_labels", LATCHED)
-        self._debug_image = self._publisher(Image, "~/debug_image", PICTURES)
-        self._latency = self._publisher(Latency, "~/latency", PICTURES)
-        self._marker_array = self._publisher(MarkerArray, "~/markers", PICTURES)
-        self._places = self._publisher(Detection3DArray, "action_detections_3d", RESULTS)
+        self._tubes = self._publisher(ActionTubeArray, f"{prefix}action_tubes", RESULTS)
+        self._detections = self._publisher(Detection2DArray, f"{prefix}action_detections", RESULTS)
+        self._label_info = self._publisher(LabelInfo, f"{prefix}action_labels", LATCHED)
+        self._debug_image = self._publisher(Image, f"~/{prefix}debug_image", PICTURES)
+        self._latency = self._publisher(Latency, f"~/{prefix}latency", PICTURES)
+        self._marker_array = self._publisher(MarkerArray, f"~/{prefix}markers", PICTURES)
+        self._places = self._publisher(Detection3DArray, f"{prefix}action_detections_3d", RESULTS)
         self.camera_info: CameraInfo | None = None
         self.depth: DepthInput | None = None
 
@@ -90,9 +91,9 @@ class Outputs:
         if self._latency.get_subscription_count() > 0:
             self._latency.publish(Latency(header=header, total=total, **latency))
 
-    def destroy(self) -> None:
-        """Take the topics back, once the last tubes have arrived."""
-        self._tubes.wait_for_all_acked(_FAREWELL)
+    def destroy(self, patience: float) -> None:
+        """Take the topics back, after waiting so many seconds at most until the last tubes have arrived."""
+        self._tubes.wait_for_all_acked(Duration(seconds=patience))
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,17 @@ Value = bool | int | float | str | list[str]
 _OPTIONS = PipelineOptions(linker=LinkerOptions(mode="actor"))
 _STYLE = Style()
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 AT_ONCE, ON_ACTIVATE, ON_CONFIGURE, AT_START = "at once", "when activated", "when configured", "at start only"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its name, default and meaning, when a change takes effect, and which values it may have."""
+    """One parameter: its name, default and meaning, when a change takes effect, and which values it may have.
+
+    names: the items of the list become parts of topic names, so they must be fit for that, and differ.
+    """
 
     name: str
     default: Value
@@ -39,6 +44,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    names: bool = False
 
     @property
     def descriptor(self) -> ParameterDescriptor:
@@ -77,7 +83,19 @@ class Parameter:
         items = list(value) if isinstance(value, (list, tuple, bytes)) or hasattr(value, "tolist") else None
         if items is None or not all(isinstance(item, str) for item in items):
             raise UserError(f"parameter {self.name}: {value!r} is not a list of strings")
+        if self.names and items != [""]:
+            self._check_names(items)
         return [item for item in items if item]
+
+    def _check_names(self, items: list[str]) -> None:
+        for number, item in enumerate(items):
+            if not _NAME.fullmatch(item):
+                raise UserError(
+                    f"parameter {self.name}: '{item}' cannot be part of a topic's name; letters, digits and "
+                    "underscores can, beginning with a letter"
+                )
+            if item in items[:number]:
+                raise UserError(f"parameter {self.name}: '{item}' is there twice")
 
 
 def _option(name: str, text: str, low: float, high: float) -> Parameter:
@@ -106,6 +124,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("require_gpu", False, "Refuse to configure rather than run on the CPU.", ON_CONFIGURE),
     Parameter("autostart", False, "Configure and activate without being told to.", AT_START),
     # What comes in
+    Parameter(
+        "cameras",
+        [""],
+        "Names of several cameras, each with its own NAME/image, NAME/action_tubes ...; empty: one camera, on image.",
+        AT_START,
+        names=True,
+    ),
     Parameter(
         "image_transport",
         "raw",

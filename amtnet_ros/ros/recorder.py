@@ -50,7 +50,7 @@ class RecorderNode(Node):
             self._introduction = self.create_timer(_INTRODUCTION, self._await_detector, clock=steady)
 
     def _await_detector(self) -> None:
-        found = self.count_publishers("action_tubes") > 0
+        found = self.count_publishers(self.resolve_topic_name("action_tubes")) > 0
         if (found and self._detector_found) or time.monotonic() - self._started > _WITHOUT_DETECTOR:
             self.destroy_timer(self._introduction)
             kind, suffix = (CompressedImage, "/compressed") if self._compressed else (Image, "")

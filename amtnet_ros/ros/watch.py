@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Input:
     """What is known of the image topic.
 
+    topic: its full name. name: what the detector calls it, and what is remapped.
     silence: seconds since the last image, or since the subscription if none came.
     age: seconds between the stamp of the newest image and its arrival; None if none came.
     publishers: how many there are. incompatible: the QoS policy in which a publisher and we disagree, or "".
@@ -17,6 +18,7 @@ class Input:
     """
 
     topic: str
+    name: str
     silence: float
     age: float | None
     publishers: int
@@ -52,5 +54,5 @@ def _why_silent(seen: Input) -> str:
         )
     if seen.publishers == 0:
         others = f"; images are published on {', '.join(seen.elsewhere)}" if seen.elsewhere else ""
-        return f"nobody publishes {seen.topic}; is the camera running, is 'image' remapped to its topic?{others}"
+        return f"nobody publishes {seen.topic}; is the camera running, is '{seen.name}' remapped to its topic?{others}"
     return f"no image on {seen.topic} for {seen.silence:.1f} s although it has {seen.publishers} publisher(s)"

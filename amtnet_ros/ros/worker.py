@@ -87,11 +87,16 @@ class Worker:
         if self._slot is not None:
             self._slot.put(_Arrival(message, age, time.monotonic()))
 
+    def close(self) -> None:
+        """Take no more images; the one in progress is not waited for."""
+        if self._slot is not None:
+            self._slot.close()
+
     def stop(self) -> None:
         """Finish the image in progress, end all tubes, and begin anew at the next start."""
         if self._slot is None or self._thread is None:
             return
-        self._slot.close()
+        self.close()
         self._thread.join(_PATIENCE)
         self._dropped_before += self._slot.replaced
         self._slot = self._thread = None

@@ -73,6 +73,7 @@ def test_a_single_camera_does_not_wait_for_others(tiny_folder: Path) -> None:
         camera.encode(*scene(seed))
     assert time.monotonic() - begin < 60
     assert shared.batches == {1: 3}
+    assert not any(thread.name == "batches" for thread in threading.enumerate()), "no thread stands in between"
     camera.close()
 
 

@@ -126,9 +126,21 @@ def test_cv_bridge_and_the_built_in_converter_agree(name: str) -> None:
     bridge = conversions._cv_bridge()
     if bridge is None:
         pytest.skip("cv_bridge is not installed, or does not work with this NumPy and OpenCV")
-    image = message(name, padding=5)
-    ours = conversions._convert(image, ENCODINGS[name])
-    np.testing.assert_array_equal(ours, bridge.imgmsg_to_cv2(image, "rgb8"))
+    for width, height in ((64, 48), (63, 47)):
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        image = message(name, noise)
+        assert conversions._bridge_reads(image, ENCODINGS[name])
+        ours = conversions._convert(image, ENCODINGS[name])
+        np.testing.assert_array_equal(ours, bridge.imgmsg_to_cv2(image, "rgb8"))
+
+
+@pytest.mark.parametrize(("padding", "cut", "bigendian"), [(5, 0, False), (5, 5, False), (0, 0, True)])
+def test_cv_bridge_is_not_given_what_it_misreads(padding: int, cut: int, bigendian: bool) -> None:
+    image = message("bgr8", padding=padding)
+    image.is_bigendian = bigendian
+    image.data = image.data[: len(image.data) - cut]
+    assert not conversions._bridge_reads(image, ENCODINGS["bgr8"])
+    np.testing.assert_array_equal(rgb_from_image(image), PICTURE)
 
 
 @pytest.mark.parametrize(

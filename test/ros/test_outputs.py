@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import yaml
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
-from stage import Stage, stamps_of, wait_until, walker
+from stage import ROOT, Stage, stamps_of, wait_until, walker
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -107,3 +108,22 @@ def test_markers_outline_the_boxes_and_replace_those_before(stage: Stage) -> Non
         assert marker.points[0] == marker.points[4]
         assert all(point.z == 1.0 for point in marker.points)
         assert all(abs(point.x) < 1.0 and abs(point.y) < 1.0 for point in marker.points), "within the image"
+
+
+def test_the_rviz_configuration_shows_what_a_detector_offers(stage: Stage) -> None:
+    shown = yaml.safe_load((ROOT / "config" / "detector.rviz").read_text())["Visualization Manager"]["Displays"]
+    topics = {each["Topic"]["Value"]: each for each in shown if "Topic" in each}
+    heard = listen(stage, MarkerArray, "/detector/markers")
+    stage.detector()
+    kinds = {"sensor_msgs/msg/Image": "Image", "visualization_msgs/msg/MarkerArray": "MarkerArray"}
+
+    def offered() -> dict[str, str]:
+        names = stage.node.get_publisher_names_and_types_by_node("detector", "/")
+        return {name: kinds[types[0]] for name, types in names if types[0] in kinds}
+
+    assert wait_until(lambda: len(offered()) == 2 and offered(), "both are offered") == {
+        topic: display["Class"].removeprefix("rviz_default_plugins/") for topic, display in topics.items()
+    }
+    stage.film(walker(), until=lambda: any(len(message.markers) > 1 for message in heard))
+    drawn = {marker.ns for message in heard for marker in message.markers if marker.action == Marker.ADD}
+    assert drawn <= set(topics["/detector/markers"]["Namespaces"])
