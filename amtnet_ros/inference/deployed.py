@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.fusion import fuse_maps
 from amtnet_ros.model.heads import MicroTubeHeads, PairHead
-from amtnet_ros.model.streams import IN_CHANNELS
+from amtnet_ros.model.streams import IN_CHANNELS, look
 
 
 class MergedHeads(nn.Module):
@@ -65,6 +65,7 @@ class DeployedNetwork(nn.Module):
     def __init__(self, network: AMTnet) -> None:
         super().__init__()
         self.streams, self.fusion = network.options.streams, network.options.fusion
+        self.strides, self.cells = [network.options.stride(stream) for stream in self.streams], network.cells
         self.trunks = copy.deepcopy(network.trunks).eval()
         size = network.options.image_size
         for stream in self.streams:
@@ -78,7 +79,10 @@ class DeployedNetwork(nn.Module):
 
     def features(self, *images: Tensor) -> list[Tensor]:
         """Inputs as `forward` → six fused maps."""
-        maps: list[list[Tensor]] = [self.trunks[stream](x) for stream, x in zip(self.streams, images, strict=True)]
+        maps = [
+            look(self.trunks[stream], x, stride, self.cells)
+            for stream, x, stride in zip(self.streams, images, self.strides, strict=True)
+        ]
         return maps[0] if len(maps) == 1 else fuse_maps(self.fusion, maps[0], maps[1])
 
 

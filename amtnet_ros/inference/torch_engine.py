@@ -198,7 +198,8 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
     fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
     return [
-        AMTnet(NetworkOptions(len(card.labels), card.trunk, part, fusion, card.image_size)).eval() for part in parts
+        AMTnet(NetworkOptions(len(card.labels), card.trunk, part, fusion, card.image_size, card.motion_stride)).eval()
+        for part in parts
     ]
 
 

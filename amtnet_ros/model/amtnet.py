@@ -19,8 +19,7 @@ class AMTnet(Streams):
     def __init__(self, options: NetworkOptions) -> None:
         super().__init__(options)
         self.heads = MicroTubeHeads(self.channels, options.n_classes)
-        cells = self.trunk(options.streams[0]).cells(options.image_size)
-        self.register_buffer("priors", torch.from_numpy(make_priors(options.image_size, cells)), persistent=False)
+        self.register_buffer("priors", torch.from_numpy(make_priors(options.image_size, self.cells)), persistent=False)
 
     def encode(self, rgb: Tensor | None, flow: Tensor | None) -> tuple[Tensor, Tensor]:
         """A frame's shares as first and as second of a pair, each (B, M, n_classes + 1 + 8); inputs as `features`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
@@ -23,6 +25,7 @@ class NetworkOptions:
 
     streams: 'rgb', 'flow', or both in this order.
     fusion: 'sum', 'mean' or 'concat'; ignored with one stream.
+    motion_stride: the motion stream sees means of so many by so many pixels; flow is smooth, and costs less so.
     """
 
     n_classes: int
@@ -30,6 +33,7 @@ class NetworkOptions:
     streams: tuple[str, ...] = STREAMS
     fusion: str = "sum"
     image_size: int = 300
+    motion_stride: int = 1
 
     def __post_init__(self) -> None:
         if self.trunk not in TRUNKS:
@@ -38,6 +42,22 @@ class NetworkOptions:
             raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
         if self.fusion not in FUSIONS:
             raise UserError(f"unknown fusion '{self.fusion}'; there are: {', '.join(FUSIONS)}")
+
+    def stride(self, stream: str) -> int:
+        """Of a stream's input: so many pixels a side become one."""
+        return self.motion_stride if stream == "flow" else 1
+
+
+def look(trunk: nn.Module, images: Tensor, stride: int, cells: Sequence[int]) -> list[Tensor]:
+    """A trunk's six maps, of `cells` a side, of normalised images (B, C, S, S) of which it sees every stride-th part.
+
+    Maps of a smaller picture have fewer cells: each then stands for several.
+    """
+    if stride == 1:
+        maps: list[Tensor] = trunk(images)
+        return maps
+    seen = trunk(F.avg_pool2d(images, stride))
+    return [F.interpolate(x, size=(n, n), mode="nearest") for x, n in zip(seen, cells, strict=True)]
 
 
 class Streams(nn.Module):
@@ -50,6 +70,7 @@ class Streams(nn.Module):
         trunk = self.trunk(options.streams[0])
         both = len(options.streams) == 2
         self.channels = fused_channels(options.fusion, trunk.channels) if both else trunk.channels
+        self.cells = trunk.cells(options.image_size)
         self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
         for stream in options.streams:
             images = IN_CHANNELS[stream] // 3
@@ -72,7 +93,7 @@ class Streams(nn.Module):
         for stream, images in (("rgb", rgb), ("flow", flow)):
             if images is not None:
                 mean, std = self.get_buffer(f"{stream}_mean"), self.get_buffer(f"{stream}_std")
-                maps[stream] = self.trunk(stream)((images - mean) / std)
+                maps[stream] = look(self.trunk(stream), (images - mean) / std, self.options.stride(stream), self.cells)
         if len(self.options.streams) == 1:
             fused = maps[self.options.streams[0]]
         else:

@@ -56,6 +56,7 @@ class NetworkConfig(_Section):
     streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
     image_size: int = Field(300, ge=64)
+    motion_stride: Literal[1, 2] = 1
 
 
 class InitialConfig(_Section):

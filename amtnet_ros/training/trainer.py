@@ -222,7 +222,7 @@ def pair_options(experiment: Experiment) -> PairOptions:
 def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     """The experiment's network with its initial weights and frozen parts."""
     config = experiment.network
-    options = NetworkOptions(len(dataset.classes), config.trunk, config.streams, config.fusion, config.image_size)
+    options = NetworkOptions(n_classes=len(dataset.classes), **config.model_dump())
     network = make_task(experiment).make_network(options)
     network.dropout.p = experiment.optimiser.dropout
     initialise(network, experiment.initial)
