@@ -60,10 +60,12 @@ class TinyTrunk(Trunk):
 register_trunk("tiny")(TinyTrunk)
 
 
-def tiny_network(streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0) -> AMTnet:
+def tiny_network(
+    streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0, motion_stride: int = 1
+) -> AMTnet:
     """Random, but so that scores spread widely, boxes differ, and batch statistics matter."""
     torch.manual_seed(seed)
-    network = AMTnet(NetworkOptions(len(LABELS), "tiny", streams, fusion, SIZE))
+    network = AMTnet(NetworkOptions(len(LABELS), "tiny", streams, fusion, SIZE, motion_stride))
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -78,20 +80,25 @@ def tiny_network(streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum"
     return network.eval()
 
 
-def tiny_trained(streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0) -> Trained:
+def tiny_trained(
+    streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0, motion_stride: int = 1
+) -> Trained:
     """The network as if it came from a training run."""
     experiment = {"name": "tiny", "data": {"split": 2, "deltas": [2, 1]}, "run": {"seed": 7}}
-    return Trained(tiny_network(streams, fusion, seed), LABELS, experiment, iterations=10)
+    return Trained(tiny_network(streams, fusion, seed, motion_stride), LABELS, experiment, iterations=10)
 
 
-KINDS = ("sum", "mean", "concat", "rgb", "flow", "late")
+KINDS = ("sum", "mean", "concat", "rgb", "flow", "late", "sum of half-size motion", "late, half-size motion")
 """Of fusion, or of one stream alone."""
 
 
 def trained_parts(kind: str) -> list[Trained]:
     """The network of a kind, or the two of late fusion."""
-    if kind == "late":
-        return [tiny_trained(("rgb",)), tiny_trained(("flow",), seed=1)]
+    stride = 2 if "half" in kind else 1
+    if kind.startswith("late"):
+        return [tiny_trained(("rgb",)), tiny_trained(("flow",), seed=1, motion_stride=stride)]
+    if stride == 2:
+        return [tiny_trained(motion_stride=stride)]
     return [tiny_trained((kind,)) if kind in ("rgb", "flow") else tiny_trained(fusion=kind)]
 
 

@@ -63,6 +63,18 @@ def test_fusion_by_mean_is_half_of_that_by_sum_and_concatenation_keeps_both():
         torch.testing.assert_close(appearance + motion, total)
 
 
+def test_motion_at_half_size_is_what_the_trunk_sees_in_means_of_four_pixels():
+    half = AMTnet(NetworkOptions(3, streams=("flow",), image_size=SIZE, motion_stride=2)).eval()
+    _, flow = frames(4)
+    smaller = (flow[..., ::2, ::2] + flow[..., 1::2, ::2] + flow[..., ::2, 1::2] + flow[..., 1::2, 1::2]) / 4
+    with torch.no_grad():
+        seen = half.trunk("flow")((smaller - 127) / 128)
+        for found, expected, n in zip(half.features(None, flow), seen, half.cells, strict=True):
+            # Each cell of the smaller map stands for those that lie in its place.
+            place = (torch.arange(n) * expected.shape[-1]) // n
+            torch.testing.assert_close(found, expected[..., place, :][..., place], atol=1e-4, rtol=1e-4)
+
+
 def test_a_two_stream_network_fed_one_stream_puts_it_in_the_others_place():
     network = AMTnet(NetworkOptions(3, fusion="mean", image_size=SIZE)).eval()
     alone = AMTnet(NetworkOptions(3, streams=("rgb",), image_size=SIZE)).eval()
