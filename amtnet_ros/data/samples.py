@@ -182,11 +182,12 @@ def make_sample(
         which = rng.integers(len(boxes), size=1) if drawn else np.array([0])
         boxes, labels = boxes[which], labels[which]
         view = close_up(scene.size, boxes[0], rng if drawn else None)
+        kept = np.ones(1, dtype=np.bool_)
         zooms_flow = False  # an actor has about the same size in all close-ups; how fast it was shall still be seen
     else:
         view = draw_window(rng, scene.size, boxes, augmentation)
+        kept = boxes_in_window(boxes, view)
     mirror = augmentation.mirror and bool(rng.random() < 0.5)
-    kept = boxes_in_window(boxes, view)
     distinct = frames[:1] if options.deltas == (0,) else frames
     rgb = flow = None
     if "rgb" in options.streams:

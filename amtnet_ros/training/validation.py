@@ -113,7 +113,10 @@ def validate_classifier(network: ActorClassifier, held_out: HeldOut, device: tor
     network.eval()
     named, clips_named = [], []
     for video, _, samples in held_out.clips():
-        batch = collate([sample for sample in samples if len(sample.labels)]).to(device)
+        close_ups = [sample for sample in samples if len(sample.labels)]
+        if not close_ups:
+            continue
+        batch = collate(close_ups).to(device)
         images = [None if x is None else x.float() for x in (batch.rgb, batch.flow)]
         scores = network(images[0], images[1]).softmax(-1)
         truth = torch.cat([labels[:1] for labels in batch.labels])

@@ -1,6 +1,7 @@
 """Learning to name close-ups: the loss against float64, mixup, and a detector that starts from what was learnt."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 import plain_trunk  # noqa: E402, F401  (registers the trunk)
 
+from amtnet_ros.data.augmentation import AugmentationOptions  # noqa: E402
+from amtnet_ros.data.cache import VideoCache  # noqa: E402
+from amtnet_ros.data.custom import read_custom  # noqa: E402
+from amtnet_ros.data.samples import PairOptions  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
 from amtnet_ros.model.classifier import ActorClassifier  # noqa: E402
@@ -19,6 +24,7 @@ from amtnet_ros.training.config import InitialConfig, LossConfig  # noqa: E402
 from amtnet_ros.training.initial import initialise  # noqa: E402
 from amtnet_ros.training.tasks import ClassifyActors, draw_mixture, mixed  # noqa: E402
 from amtnet_ros.training.trainer import Trainer  # noqa: E402
+from amtnet_ros.training.validation import HeldOut, validate_classifier  # noqa: E402
 
 
 @pytest.fixture
@@ -109,6 +115,19 @@ def test_a_detector_starts_from_the_trunk_of_a_classifier(experiment, cache_fold
     assert [look["step"] for look in looks] == [2, 4]
     assert all(0 <= look["named"] <= 1 and look["clips_named"] in (0, 0.5, 1) for look in looks)
     assert (tmp_path / "closeups" / "curves.png").stat().st_size > 0
+
+
+def test_clips_without_an_actor_in_the_frames_looked_at_do_not_count(actions, cache_folder, network):
+    dataset = read_custom(actions)
+    video = dataset.videos[dataset.test[0]]
+    nobody = replace(video, instances=())
+    dataset = replace(dataset, videos={**dataset.videos, video.name: nobody})
+    cache = VideoCache(cache_folder, "dis:ultrafast")
+    cache.fill(list(dataset.videos.values()))
+    close_ups = AugmentationOptions(crop="actor")
+    options = PairOptions(deltas=(0,), streams=("rgb",), image_size=64, augmentation=close_ups)
+    held_out = HeldOut(dataset, dataset.test, cache, options, frames=3)
+    assert validate_classifier(network.eval(), held_out, torch.device("cpu")).clips_named in (0.0, 1.0)
 
 
 def test_a_classifier_is_not_taken_for_a_detector(experiment, cache_folder, tmp_path):
