@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     "--late", type=click.Path(path_type=Path), help="Checkpoint of a flow network, to fuse late with this one."
 )
 @click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
+@click.option(
+    "--half-weights", is_flag=True, help="Store the weights in half precision: half the size; computed with as before."
+)
 @click.option("--description", default="", help="One line for the model card.")
 @click.option("--delta", type=click.IntRange(1, 64), help="Default distance of a pair; else the training's smallest.")
 @click.option("--rate", type=float, default=30.0, show_default=True, help="Frames a second of the training videos.")
@@ -31,6 +34,7 @@ def export(
     out: Path,
     late: Path | None,
     precision: Literal["fp32", "fp16"],
+    half_weights: bool,
     description: str,
     delta: int | None,
     rate: float,
@@ -40,7 +44,8 @@ def export(
     from amtnet_ros.inference.export import ExportOptions, export_model, read_trained
 
     trained = [read_trained(path) for path in (checkpoint, late) if path is not None]
-    card = export_model(trained, out, ExportOptions(description, delta, rate, precision), overwrite)
+    options = ExportOptions(description, delta, rate, precision, half_weights)
+    card = export_model(trained, out, options, overwrite)
     click.echo(summary(out, card))
 
 

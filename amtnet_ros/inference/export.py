@@ -18,9 +18,10 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, FlowCard, ModelCard, Normalisation, Training
 from amtnet_ros.inference.deployed import deploy
 from amtnet_ros.inference.detect_graph import make_detect_graph
-from amtnet_ros.inference.encode_graph import OPSET, trace_encode_graph
+from amtnet_ros.inference.encode_graph import OPSET, trace_encode_graph, weight_names
 from amtnet_ros.inference.engine import make_engine
 from amtnet_ros.inference.folder import new_folder, write_card
+from amtnet_ros.inference.half_weights import store_in_half
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.streams import IN_CHANNELS, STACK_LENGTH
 from amtnet_ros.training.checkpoint import load_network
@@ -35,12 +36,14 @@ class ExportOptions:
     """What a checkpoint does not know.
 
     delta: None is the smallest of the training. rate: frames a second of the training videos.
+    half_weights: store them in half precision, whatever the precision of the computation; see `store_in_half`.
     """
 
     description: str = ""
     delta: int | None = None
     rate: float = 30.0
     precision: Literal["fp32", "fp16"] = "fp32"
+    half_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def export_model(
     networks = [part.network.eval() for part in trained]
     half = options.precision == "fp16"
     with new_folder(folder, overwrite) as partial:
-        encode = trace_encode_graph(deploy(networks), card.image_size, card.normalisation, half)
+        deployed = deploy(networks)
+        encode = trace_encode_graph(deployed, card.image_size, card.normalisation, half)
+        if options.half_weights:
+            store_in_half(encode, weight_names(deployed))
         onnx.save(encode, partial / ENCODE)
         detect = make_detect_graph(networks[0].priors.numpy(), len(card.labels), OPSET, half, card.fusion == "late")
         onnx.save(detect, partial / DETECT)

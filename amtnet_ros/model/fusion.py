@@ -24,6 +24,18 @@ def fuse_maps(fusion: str, appearance: Sequence[Tensor], motion: Sequence[Tensor
     return [fuse(a, f) for a, f in zip(appearance, motion, strict=True)]
 
 
+def fuse_one(fusion: str, stream: str, maps: Sequence[Tensor]) -> list[Tensor]:
+    """Six maps of one stream, 'rgb' or 'flow', where the other's are missing → six fused maps.
+
+    With `sum` and `mean` both streams speak to the same weights, and the maps stand for the other's too. With `concat`
+    each has its own weights: those of the missing stream get nothing, its own twice as much.
+    """
+    if fusion != "concat":
+        return fuse_maps(fusion, maps, maps)
+    own, nothing = [2 * x for x in maps], [torch.zeros_like(x) for x in maps]
+    return fuse_maps(fusion, own, nothing) if stream == "rgb" else fuse_maps(fusion, nothing, own)
+
+
 def fused_channels(fusion: str, channels: Sequence[int]) -> tuple[int, ...]:
     """Channels of the fused maps."""
     return tuple(2 * c if fusion == "concat" else c for c in channels)

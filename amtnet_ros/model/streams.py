@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.model import efficientnet_lite, vgg16  # noqa: F401  (they register their trunks)
-from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fused_channels
+from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fuse_one, fused_channels
 from amtnet_ros.model.trunk import TRUNKS, Trunk
 
 STREAMS = ("rgb", "flow")
@@ -42,6 +42,8 @@ class NetworkOptions:
             raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
         if self.fusion not in FUSIONS:
             raise UserError(f"unknown fusion '{self.fusion}'; there are: {', '.join(FUSIONS)}")
+        if self.image_size % self.motion_stride:
+            raise UserError(f"image_size {self.image_size} is no multiple of motion_stride {self.motion_stride}")
 
     def stride(self, stream: str) -> int:
         """Of a stream's input: so many pixels a side become one."""
@@ -64,6 +66,7 @@ class Streams(nn.Module):
     """A trunk for each stream, and the fusion of their maps."""
 
     def __init__(self, options: NetworkOptions) -> None:
+        """Raises UserError where a picture is too small for a trunk."""
         super().__init__()
         self.options = options
         self.trunks = nn.ModuleDict({stream: TRUNKS[options.trunk](IN_CHANNELS[stream]) for stream in options.streams})
@@ -73,6 +76,9 @@ class Streams(nn.Module):
         self.cells = trunk.cells(options.image_size)
         self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
         for stream in options.streams:
+            seen = options.image_size // options.stride(stream)
+            if min(self.trunk(stream).cells(seen)) < 1:
+                raise UserError(f"{options.trunk} finds nothing left to look at in {stream} of {seen}x{seen} pixels")
             images = IN_CHANNELS[stream] // 3
             self.register_buffer(f"{stream}_mean", torch.tensor(trunk.mean * images).view(-1, 1, 1), persistent=False)
             self.register_buffer(f"{stream}_std", torch.tensor(trunk.std * images).view(-1, 1, 1), persistent=False)
@@ -87,15 +93,17 @@ class Streams(nn.Module):
         """Six fused maps of a batch of frames.
 
         rgb: (B, 3, S, S) and flow: (B, 15, S, S), values 0..255 (any float dtype); None for a stream the network lacks.
-        A two-stream network that is given one stream puts its maps in the other's place too.
+        A two-stream network that is given one stream answers by it alone, see `fuse_one`.
         """
         maps = {}
         for stream, images in (("rgb", rgb), ("flow", flow)):
             if images is not None:
                 mean, std = self.get_buffer(f"{stream}_mean"), self.get_buffer(f"{stream}_std")
                 maps[stream] = look(self.trunk(stream), (images - mean) / std, self.options.stride(stream), self.cells)
-        if len(self.options.streams) == 1:
-            fused = maps[self.options.streams[0]]
+        if len(maps) == 2:
+            fused = fuse_maps(self.options.fusion, maps["rgb"], maps["flow"])
         else:
-            fused = fuse_maps(self.options.fusion, maps.get("rgb") or maps["flow"], maps.get("flow") or maps["rgb"])
+            ((stream, fused),) = maps.items()
+            if len(self.options.streams) == 2:
+                fused = fuse_one(self.options.fusion, stream, fused)
         return [self.dropout(x) for x in fused]

@@ -28,7 +28,7 @@ class DataConfig(_Section):
     deltas: the pair's distances in frames, drawn from anew for each pair; (0,) alone makes single frames.
     flow: engine of the flow images; placement: of the five-flow window, see flow.stack.
     feed: which streams successive steps are fed with, in turn ('rgb', 'flow', 'both'). A two-stream network that is fed
-    one stream puts it in the other's place, so both learn to speak to the same heads before they are fused.
+    one stream answers by it alone: so each learns what the other would spare it, and to speak to heads they share.
     repeats: what becomes of near-repeated frames: keep, skip or repair, see data.repeats.
     """
 
@@ -56,15 +56,19 @@ class NetworkConfig(_Section):
     streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
     image_size: int = Field(300, ge=64)
-    motion_stride: Literal[1, 2] = 1
+    motion_stride: Literal[1, 2, 3] = 1
+
+
+JOINED = "joined"
 
 
 class InitialConfig(_Section):
     """Where weights come from.
 
     rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or an earlier run's checkpoint (.pt); null starts
-    from random weights. heads: a checkpoint whose heads to start from (same fusion, or one stream), else
-    Xavier.
+    from random weights. heads: a checkpoint whose heads to start from (same fusion, or one stream); 'joined', for
+    fusion concat: those of both streams' checkpoints, such that the network starts with the mean of their answers;
+    else Xavier.
     """
 
     rgb: str | None = "imagenet"
@@ -167,6 +171,10 @@ class Experiment(_Section):
             raise ValueError("augmentation.crop: actor (close-ups) goes with task classify, and with no other")
         if self.task == "classify" and self.initial.heads is not None:
             raise ValueError("initial.heads: a network that classifies has no such heads")
+        if self.initial.heads == JOINED:
+            fits = len(self.network.streams) == 2 and self.network.fusion == "concat"
+            if not fits or not all(str(source).endswith(".pt") for source in (self.initial.rgb, self.initial.flow)):
+                raise ValueError(f"initial.heads: {JOINED} needs fusion concat and a checkpoint (.pt) of each stream")
         if self.task == "detect" and self.network.image_size < 128:
             raise ValueError("network.image_size: to detect, at least 128 pixels are needed")
         if self.task == "detect" and self.loss.mixup:

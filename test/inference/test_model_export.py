@@ -74,6 +74,40 @@ def test_half_precision_is_near_single_precision(tiny_folder: Path, tmp_path: Pa
     np.testing.assert_allclose(found[0].scores[:n], found[1].scores[:n], atol=0.02)
 
 
+@pytest.mark.parametrize("engine_name", ["onnxruntime", "torch"])
+def test_weights_stored_in_half_precision_are_computed_with_in_single(
+    tiny_folder: Path, tmp_path: Path, engine_name: str
+) -> None:
+    """The reference: the network's folded weights, rounded by torch."""
+    export_model([tiny_trained()], tmp_path / "half", ExportOptions(half_weights=True))
+    files = [folder / "encode.onnx" for folder in (tiny_folder, tmp_path / "half")]
+    full, stored = (sum(len(t.raw_data) for t in onnx.load(file).graph.initializer) for file in files)
+    assert stored < 0.55 * full
+    network = tiny_network()
+    rounded = DeployedNetwork(network)
+    for weight in rounded.parameters():
+        if weight.ndim > 1:
+            weight.data = weight.half().float()
+    frame, stack = scene(1, size=(128, 128))
+    engine = make_engine(tmp_path / "half", "cpu", engine=engine_name, threads=1)
+    found = engine.encode(frame, stack)
+    engine.close()
+    images = [torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (frame.image, stack)]
+    mean = torch.tensor([123.0, 117.0, 104.0])[:, None, None]
+    with torch.no_grad():
+        first, second = rounded((images[0] - mean) / 64, (images[1] - mean.repeat(5, 1, 1)) / 64)
+    for share, expected in ((found.first, first[0]), (found.second, second[0])):
+        np.testing.assert_allclose(share.numpy(), expected.numpy(), atol=1e-4)
+
+
+def test_a_weight_beyond_half_precision_is_not_stored_so(tmp_path: Path) -> None:
+    trained = tiny_trained(("rgb",))
+    with torch.no_grad():
+        trained.network.heads.classify[0].first.weight[0, 0, 0, 0] = 1e5
+    with pytest.raises(UserError, match="exceeds half precision"):
+        export_model([trained], tmp_path / "half", ExportOptions(half_weights=True))
+
+
 def test_an_existing_folder_is_replaced_only_on_request(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")

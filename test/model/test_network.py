@@ -63,26 +63,37 @@ def test_fusion_by_mean_is_half_of_that_by_sum_and_concatenation_keeps_both():
         torch.testing.assert_close(appearance + motion, total)
 
 
-def test_motion_at_half_size_is_what_the_trunk_sees_in_means_of_four_pixels():
-    half = AMTnet(NetworkOptions(3, streams=("flow",), image_size=SIZE, motion_stride=2)).eval()
-    _, flow = frames(4)
-    smaller = (flow[..., ::2, ::2] + flow[..., 1::2, ::2] + flow[..., ::2, 1::2] + flow[..., 1::2, 1::2]) / 4
+@pytest.mark.parametrize("stride", [2, 3])
+def test_motion_of_a_stride_is_what_the_trunk_sees_in_means_of_so_many_pixels(stride):
+    torch.manual_seed(4)
+    side = 64
+    strided = AMTnet(NetworkOptions(3, streams=("flow",), image_size=side * stride, motion_stride=stride)).eval()
+    flow = torch.randint(0, 256, (1, 15, side * stride, side * stride)).float()
+    smaller = flow.view(1, 15, side, stride, side, stride).mean((3, 5))
     with torch.no_grad():
-        seen = half.trunk("flow")((smaller - 127) / 128)
-        for found, expected, n in zip(half.features(None, flow), seen, half.cells, strict=True):
+        seen = strided.trunk("flow")((smaller - 127) / 128)
+        for found, expected, n in zip(strided.features(None, flow), seen, strided.cells, strict=True):
             # Each cell of the smaller map stands for those that lie in its place.
             place = (torch.arange(n) * expected.shape[-1]) // n
             torch.testing.assert_close(found, expected[..., place, :][..., place], atol=1e-4, rtol=1e-4)
 
 
-def test_a_two_stream_network_fed_one_stream_puts_it_in_the_others_place():
-    network = AMTnet(NetworkOptions(3, fusion="mean", image_size=SIZE)).eval()
-    alone = AMTnet(NetworkOptions(3, streams=("rgb",), image_size=SIZE)).eval()
-    alone.trunks["rgb"].load_state_dict(network.trunks["rgb"].state_dict())
-    rgb, _ = frames(3)
+@pytest.mark.parametrize(("fusion", "gain"), [("sum", 2), ("mean", 1), ("concat", 2)])
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_a_two_stream_network_fed_one_stream_answers_by_it_alone(stream, fusion, gain):
+    torch.manual_seed(5)
+    network = AMTnet(NetworkOptions(3, fusion=fusion, image_size=SIZE)).eval()
+    alone = AMTnet(NetworkOptions(3, streams=(stream,), image_size=SIZE)).eval()
+    alone.trunks[stream].load_state_dict(network.trunks[stream].state_dict())
+    rgb, flow = frames(3)
+    fed = (rgb, None) if stream == "rgb" else (None, flow)
     with torch.no_grad():
-        for a, b in zip(network.features(rgb, None), alone.features(rgb, None), strict=True):
-            torch.testing.assert_close(a, b)
+        for own, found in zip(alone.features(*fed), network.features(*fed), strict=True):
+            if fusion == "concat":
+                appearance, motion = found.chunk(2, dim=1)
+                found, others = (appearance, motion) if stream == "rgb" else (motion, appearance)
+                assert not others.any()
+            torch.testing.assert_close(found, gain * own)
 
 
 def test_a_widened_first_layer_answers_a_stack_of_equal_images_as_the_narrow_one_a_single_image():
@@ -137,8 +148,14 @@ def test_vgg16_trunk_equals_torchvisions_layers_up_to_conv5_3():
         ({"trunk": "resnet"}, "unknown trunk 'resnet'"),
         ({"fusion": "max"}, "unknown fusion 'max'"),
         ({"streams": ("flow", "rgb")}, "streams must be"),
+        ({"motion_stride": 3, "image_size": 224}, "image_size 224 is no multiple of motion_stride 3"),
     ],
 )
 def test_an_impossible_network_is_refused_by_name(options, words):
     with pytest.raises(UserError, match=words):
         NetworkOptions(2, **options)
+
+
+def test_a_picture_too_small_for_a_trunk_is_refused():
+    with torch.device("meta"), pytest.raises(UserError, match="vgg16 finds nothing left to look at in flow of 150x150"):
+        AMTnet(NetworkOptions(2, "vgg16", motion_stride=2))

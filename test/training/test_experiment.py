@@ -87,6 +87,16 @@ def test_overrides_change_single_keys(write):
             [],
             r"initial\.heads: a network that classifies has no such heads",
         ),
+        (
+            "name: a\nnetwork: {fusion: sum}\ninitial: {rgb: a.pt, flow: b.pt, heads: joined}\n",
+            [],
+            r"initial\.heads: joined needs fusion concat and a checkpoint",
+        ),
+        (
+            "name: a\nnetwork: {fusion: concat}\ninitial: {rgb: a.pt, flow: imagenet, heads: joined}\n",
+            [],
+            r"initial\.heads: joined needs fusion concat and a checkpoint",
+        ),
         ("name: a\n", ["optimiser.iterations=0"], r"optimiser\.iterations: "),
         ("name: a\n", ["optimiser.iterations"], r"override 'optimiser\.iterations': must look like"),
         ("name: a\n", ["name.x=1"], r"override 'name\.x=1': 'name' is not a section"),

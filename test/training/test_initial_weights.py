@@ -1,6 +1,7 @@
 """Where weights start: VGG-16 as torchvision lays it out, ImageNet for the light trunk, earlier runs."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -107,6 +108,30 @@ def test_a_fused_network_starts_from_one_stream_networks(tmp_path):
         for name, value in single.state_dict().items():
             if name.startswith("trunks.") or stream == "flow":
                 assert torch.equal(weights[name], value), name
+
+
+@pytest.mark.parametrize("fusion", ["none", "sum", "mean", "concat"])
+@torch.no_grad()
+def test_joined_heads_give_the_mean_of_what_each_stream_gives_alone(fusion, tmp_path):
+    """The appearance network is a one-stream or a fused one, which is then fed appearance alone."""
+    torch.manual_seed(2)
+    streams = ("rgb",) if fusion == "none" else ("rgb", "flow")
+    options = {
+        "rgb": NetworkOptions(3, streams=streams, fusion="sum" if fusion == "none" else fusion, image_size=128),
+        "flow": NetworkOptions(3, streams=("flow",), image_size=128),
+    }
+    alone = {stream: AMTnet(option).eval() for stream, option in options.items()}
+    for stream, network in alone.items():
+        for heads in (*network.heads.classify, *network.heads.regress):
+            heads.second.bias.uniform_(-1, 1)
+        content = {"network": network.state_dict(), "average": None, "options": asdict(options[stream])}
+        save_checkpoint(tmp_path / f"{stream}.pt", content)
+    joined = AMTnet(NetworkOptions(3, fusion="concat", image_size=128)).eval()
+    initialise(joined, InitialConfig(rgb=str(tmp_path / "rgb.pt"), flow=str(tmp_path / "flow.pt"), heads="joined"))
+    rgb, flow = torch.rand(1, 2, 3, 128, 128) * 255, torch.rand(1, 2, 15, 128, 128) * 255
+    answers = zip(joined(rgb, flow), alone["rgb"](rgb, None), alone["flow"](None, flow), strict=True)
+    for together, appearance, motion in answers:
+        assert torch.allclose(together, (appearance + motion) / 2, atol=1e-5)
 
 
 def test_averaged_weights_are_preferred(tmp_path):
