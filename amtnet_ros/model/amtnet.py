@@ -28,7 +28,9 @@ class AMTnet(Streams):
 
     def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Shares of the two frames → logits (B, M, n_classes + 1), index 0 the background, and offsets (B, M, 8)."""
-        rows = first + second
+        return self._parts(first + second)
+
+    def _parts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         return rows[..., : self.heads.n_logits], rows[..., self.heads.n_logits :]
 
     def forward(self, rgb: Tensor | None, flow: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -42,8 +44,10 @@ class AMTnet(Streams):
         # All frames pass the trunks as one batch: those at t first, then those at t + delta.
         by_frame = [None if x is None else x.transpose(0, 1).flatten(0, 1) for x in (rgb, flow)]
         maps = self.features(by_frame[0], by_frame[1])
+        if n == 1:
+            return self._parts(self.heads.with_itself(maps))
         first = self.heads.share([x[:batch] for x in maps], "first")
-        return self.pair(first, self.heads.share([x[(n - 1) * batch :] for x in maps], "second"))
+        return self.pair(first, self.heads.share([x[batch:] for x in maps], "second"))
 
     def decode(self, logits: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
         """Scores without the background (B, M, n_classes); micro-tubes (B, M, 2, 4), corners, shares of the input."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
 import torch
@@ -42,6 +42,10 @@ class PairHead(nn.Module):
         """A frame's share as the first or the second of a pair: (B, C, H, W) → (B, H * W * priors, outputs)."""
         return self.rows(self.first(features) if half == "first" else self.second(features))
 
+    def with_itself(self, features: Tensor) -> Tensor:
+        """A frame paired with itself, at half the cost of both shares: (B, C, H, W) → (B, H * W * priors, outputs)."""
+        return self.rows(F.conv2d(features, self.first.weight + self.second.weight, self.second.bias, padding=1))
+
     def paired(self, at_t: Tensor, at_t_plus_delta: Tensor) -> Tensor:
         """The unsplit convolution over the concatenated pair, for comparison: (B, H * W * priors, outputs)."""
         weight = torch.cat([self.first.weight, self.second.weight], dim=1)
@@ -70,9 +74,16 @@ class MicroTubeHeads(nn.Module):
 
     def share(self, maps: Sequence[Tensor], half: Literal["first", "second"]) -> Tensor:
         """What six maps of one frame give as the first or the second of a pair: (B, M, n_classes + 1 + 8)."""
+        return self._rows(maps, lambda head, features: head.share(features, half))
+
+    def with_itself(self, maps: Sequence[Tensor]) -> Tensor:
+        """What six maps of one frame give as a pair with itself: (B, M, n_classes + 1 + 8)."""
+        return self._rows(maps, PairHead.with_itself)
+
+    def _rows(self, maps: Sequence[Tensor], part: Callable[[PairHead, Tensor], Tensor]) -> Tensor:
         rows = []
         for features, heads in zip(maps, self._by_scale(), strict=True):
-            rows.append(torch.cat([head.share(features, half) for head in heads], dim=-1))
+            rows.append(torch.cat([part(head, features) for head in heads], dim=-1))
         return torch.cat(rows, dim=1)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,11 @@ def test_frames_encoded_once_give_what_the_paired_pass_gives(fusion):
         cached = network.encode(rgb0, flow0)[0] + network.encode(rgb1, flow1)[1]
         paired = network.heads.paired(network.features(rgb0, flow0), network.features(rgb1, flow1))
         logits, offsets = network(torch.stack([rgb0, rgb1], 1), torch.stack([flow0, flow1], 1))
+        single = network(rgb0[:, None], flow0[:, None])
+        itself = network.heads.paired(network.features(rgb0, flow0), network.features(rgb0, flow0))
     torch.testing.assert_close(cached, paired, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(torch.cat([logits, offsets], -1), paired, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(torch.cat(single, -1), itself, atol=1e-4, rtol=1e-4)
 
 
 def test_fusion_by_mean_is_half_of_that_by_sum_and_concatenation_keeps_both():
