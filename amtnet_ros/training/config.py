@@ -59,6 +59,7 @@ class NetworkConfig(_Section):
     motion_stride: Literal[1, 2, 3] = 1
 
 
+CHECKPOINT_SUFFIX = ".pt"
 JOINED = "joined"
 
 
@@ -173,7 +174,8 @@ class Experiment(_Section):
             raise ValueError("initial.heads: a network that classifies has no such heads")
         if self.initial.heads == JOINED:
             fits = len(self.network.streams) == 2 and self.network.fusion == "concat"
-            if not fits or not all(str(source).endswith(".pt") for source in (self.initial.rgb, self.initial.flow)):
+            sources = (str(self.initial.rgb), str(self.initial.flow))
+            if not fits or not all(source.endswith(CHECKPOINT_SUFFIX) for source in sources):
                 raise ValueError(f"initial.heads: {JOINED} needs fusion concat and a checkpoint (.pt) of each stream")
         if self.task == "detect" and self.network.image_size < 128:
             raise ValueError("network.image_size: to detect, at least 128 pixels are needed")

@@ -13,9 +13,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.streams import STREAMS, Streams
 from amtnet_ros.training.checkpoint import averaged_weights, load_checkpoint
-from amtnet_ros.training.config import JOINED, InitialConfig
-
-CHECKPOINT_SUFFIX = ".pt"
+from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, InitialConfig
 
 
 def initialise(network: Streams, config: InitialConfig) -> None:
