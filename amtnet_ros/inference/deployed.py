@@ -30,14 +30,25 @@ class MergedHeads(nn.Module):
         super().__init__()
         self.values = heads.n_logits + 8
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for classify, regress in zip(heads.classify, heads.regress, strict=True):
-            assert isinstance(classify, PairHead)
-            assert isinstance(regress, PairHead)
+        for classify, regress in heads.by_scale():
             first = _by_prior(classify, regress, lambda head: head.first.weight)
             second = _by_prior(classify, regress, lambda head: head.second.weight)
             bias = _by_prior(classify, regress, _second_bias)
             self.weights.append(nn.Parameter(torch.cat([first, second])))
             self.biases.append(nn.Parameter(torch.cat([torch.zeros_like(bias), bias])))
+
+    @torch.no_grad()
+    def part_into(self, heads: MicroTubeHeads) -> None:
+        """The inverse of making them: give separate heads of the same sizes these weights."""
+        for scale, weight, bias in zip(heads.by_scale(), self.weights, self.biases, strict=True):
+            (first, second), own = weight.chunk(2), bias.chunk(2)[1]
+            for head, values in zip(scale, (slice(heads.n_logits), slice(heads.n_logits, None)), strict=True):
+                head.first.weight.copy_(self._of_each_prior(first, values))
+                head.second.weight.copy_(self._of_each_prior(second, values))
+                _second_bias(head).copy_(self._of_each_prior(own, values))
+
+    def _of_each_prior(self, merged: Tensor, values: slice) -> Tensor:
+        return merged.reshape(-1, self.values, *merged.shape[1:])[:, values].flatten(0, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Six maps of one frame → both its shares, each (B, M, n_classes + 1 + 8)."""
@@ -60,7 +71,10 @@ class MergedHeads(nn.Module):
 
 
 class DeployedNetwork(nn.Module):
-    """Normalised images of one frame → both its shares. The network given is left as it is."""
+    """Normalised images of one frame → both its shares. The network given is left as it is.
+
+    folded: names of the network's batch normalisations that are gone, and of the convolutions that took them in.
+    """
 
     def __init__(self, network: AMTnet) -> None:
         super().__init__()
@@ -68,8 +82,10 @@ class DeployedNetwork(nn.Module):
         self.strides, self.cells = [network.options.stride(stream) for stream in self.streams], network.cells
         self.trunks = copy.deepcopy(network.trunks).eval()
         size = network.options.image_size
+        self.folded: dict[str, str] = {}
         for stream in self.streams:
-            fold_batch_norms(self.trunks[stream], torch.zeros(1, IN_CHANNELS[stream], size, size))
+            folded = fold_batch_norms(self.trunks[stream], torch.zeros(1, IN_CHANNELS[stream], size, size))
+            self.folded |= {f"trunks.{stream}.{a}": f"trunks.{stream}.{b}" for a, b in folded.items()}
         self.heads = MergedHeads(network.heads)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,11 +129,12 @@ def deploy(networks: Sequence[AMTnet]) -> nn.Module:
 
 
 @torch.no_grad()
-def fold_batch_norms(module: nn.Module, example: Tensor) -> None:
+def fold_batch_norms(module: nn.Module, example: Tensor) -> dict[str, str]:
     """Put every batch normalisation into the weights of the convolution before it, in place.
 
     example: an input of the module, in evaluation mode. Which normalisation follows which convolution, and that nothing
     else uses what lies between, is seen by running it.
+    Returns the names of the normalisations, each with its convolution's.
     """
     made_by: dict[int, nn.Conv2d] = {}
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d, int]] = []
@@ -137,15 +154,15 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> None:
         module(example)
     for hook in hooks:
         hook.remove()
-    folded = set()
+    names = {id(part): name for name, part in module.named_modules()}
+    folded = {}
     for convolution, norm, between in pairs:
         if uses.count[between] == 1:
             _fold(convolution, norm)
-            folded.add(id(norm))
-    for parent in list(module.modules()):
-        for name, child in parent.named_children():
-            if id(child) in folded:
-                setattr(parent, name, nn.Identity())
+            folded[names[id(norm)]] = names[id(convolution)]
+    for name in folded:
+        module.set_submodule(name, nn.Identity())
+    return folded
 
 
 class _UseCounter(TorchFunctionMode):

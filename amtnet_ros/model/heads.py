@@ -68,7 +68,8 @@ class MicroTubeHeads(nn.Module):
             PairHead(c, priors, N_OFFSETS) for c, priors in zip(channels, PRIORS_PER_CELL, strict=True)
         )
 
-    def _by_scale(self) -> list[tuple[PairHead, PairHead]]:
+    def by_scale(self) -> list[tuple[PairHead, PairHead]]:
+        """Of each scale, the head that gives logits and the one that gives offsets."""
         pairs = list(zip(self.classify, self.regress, strict=True))
         return cast("list[tuple[PairHead, PairHead]]", pairs)
 
@@ -82,7 +83,7 @@ class MicroTubeHeads(nn.Module):
 
     def _rows(self, maps: Sequence[Tensor], part: Callable[[PairHead, Tensor], Tensor]) -> Tensor:
         rows = []
-        for features, heads in zip(maps, self._by_scale(), strict=True):
+        for features, heads in zip(maps, self.by_scale(), strict=True):
             rows.append(torch.cat([part(head, features) for head in heads], dim=-1))
         return torch.cat(rows, dim=1)
 
@@ -93,6 +94,6 @@ class MicroTubeHeads(nn.Module):
     def paired(self, maps_t: Sequence[Tensor], maps_t_plus_delta: Sequence[Tensor]) -> Tensor:
         """The paper's form, both frames at once through one convolution a scale: (B, M, n_classes + 1 + 8)."""
         rows = []
-        for at_t, later, heads in zip(maps_t, maps_t_plus_delta, self._by_scale(), strict=True):
+        for at_t, later, heads in zip(maps_t, maps_t_plus_delta, self.by_scale(), strict=True):
             rows.append(torch.cat([head.paired(at_t, later) for head in heads], dim=-1))
         return torch.cat(rows, dim=1)

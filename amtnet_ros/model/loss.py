@@ -8,11 +8,14 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
 
-from amtnet_ros.model.boxes import encode_micro_tubes
+from amtnet_ros.model.boxes import decode_micro_tubes, encode_micro_tubes
 from amtnet_ros.model.matching import IGNORED, POSITIVE_IOU, match_priors
 
 NEGATIVES_PER_POSITIVE = 3
+IGNORED_WEIGHT = 0.3
+"""What a teacher's word on a prior that labels leave open counts, against one on a positive."""
 
 
 class Targets(NamedTuple):
@@ -67,18 +70,47 @@ def hardest_negatives(logits: Tensor, labels: Tensor) -> Tensor:
         return (rank < wanted) & background
 
 
-def multibox_loss(logits: Tensor, offsets: Tensor, targets: Targets, label_smoothing: float = 0.0) -> Losses:
+def taught_classification(logits: Tensor, labels: Tensor, taught: Tensor) -> Tensor:
+    """Cross-entropy with a teacher's scores, over the priors that overlap an actor (Hinton et al., distillation, 2015).
+
+    Positives count wholly, priors that labels leave open by IGNORED_WEIGHT. logits, taught: (B, M, C + 1), the
+    network's and the teacher's logits; labels: (B, M) as in Targets. Returns the sum.
+    """
+    near = labels != 0
+    weights = torch.where(labels[near] > 0, 1.0, IGNORED_WEIGHT)
+    entropies = F.cross_entropy(logits[near].float(), taught[near].float().softmax(-1), reduction="none")
+    return (weights * entropies).sum()
+
+
+def overlap_loss(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
+    """1 - GIoU of the boxes of positives, the mean of each one's two (Rezatofighi et al., CVPR 2019).
+
+    offsets: (B, M, 8); priors: (M, 4). Returns the sum divided by the number of positives.
+    """
+    positive = targets.labels > 0
+    anchors = priors.expand(len(offsets), -1, -1)[positive]
+    found, wanted = (decode_micro_tubes(x[positive].float(), anchors).flatten(0, 1) for x in (offsets, targets.offsets))
+    total: Tensor = generalized_box_iou_loss(found, wanted, reduction="sum")
+    return total / (2 * positive.sum().clamp(min=1))
+
+
+def multibox_loss(
+    logits: Tensor, offsets: Tensor, targets: Targets, label_smoothing: float = 0.0, taught: Tensor | None = None
+) -> Losses:
     """Cross-entropy over positives and hardest negatives, smooth L1 over the positives' offsets.
 
     logits: (B, M, C + 1); offsets: (B, M, 8). label_smoothing spreads this share of a positive's target over all
-    classes (0 in the paper).
+    classes (0 in the paper). taught: a teacher's logits (B, M, C + 1), that take the place of the positives' labels.
     """
     positive = targets.labels > 0
     n_positive = positive.sum().clamp(min=1)
     negative = hardest_negatives(logits, targets.labels)
-    on_positives = F.cross_entropy(
-        logits[positive].float(), targets.labels[positive], reduction="sum", label_smoothing=label_smoothing
-    )
+    if taught is None:
+        on_positives = F.cross_entropy(
+            logits[positive].float(), targets.labels[positive], reduction="sum", label_smoothing=label_smoothing
+        )
+    else:
+        on_positives = taught_classification(logits, targets.labels, taught)
     on_negatives = F.cross_entropy(logits[negative].float(), targets.labels[negative], reduction="sum")
     localisation = F.smooth_l1_loss(offsets[positive].float(), targets.offsets[positive], reduction="sum")
     return Losses((on_positives + on_negatives) / n_positive, localisation / n_positive)

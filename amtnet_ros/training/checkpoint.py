@@ -57,11 +57,16 @@ def load_network(path: Path) -> tuple[AMTnet, dict[str, Any]]:
     Raises UserError where it cannot be read, or was not taught to detect.
     """
     content = load_checkpoint(path)
+    return make_network(content, str(path)), content
+
+
+def make_network(content: dict[str, Any], source: str) -> AMTnet:
+    """The trained network of a checkpoint's content, in evaluation mode. Raises UserError if not taught to detect."""
     if json.loads(content["experiment"]).get("task", "detect") != "detect":
         raise UserError(
-            f"{path}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
+            f"{source}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
         )
     options = dict(content["options"])
     network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
     network.load_state_dict(averaged_weights(content))
-    return network.eval(), content
+    return network.eval()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from amtnet_ros.data.repeats import RepeatHandling
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import CARD
 
 Stream = Literal["rgb", "flow"]
 
@@ -59,17 +60,23 @@ class NetworkConfig(_Section):
     motion_stride: Literal[1, 2, 3] = 1
 
 
-CHECKPOINT_SUFFIX = ".pt"
 JOINED = "joined"
+CHECKPOINT_SUFFIX = ".pt"
+
+
+def is_trained(source: str | None) -> bool:
+    """Whether a source of weights is a trained network: a checkpoint (.pt) or a model folder."""
+    return source is not None and (source.endswith(CHECKPOINT_SUFFIX) or (Path(source) / CARD).is_file())
 
 
 class InitialConfig(_Section):
     """Where weights come from.
 
-    rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or an earlier run's checkpoint (.pt); null starts
-    from random weights. heads: a checkpoint whose heads to start from (same fusion, or one stream); 'joined', for
-    fusion concat: those of both streams' checkpoints, such that the network starts with the mean of their answers;
-    else Xavier.
+    rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or what was trained before: a checkpoint (.pt) or a
+    model folder, e.g. models/light; null starts from random weights. heads: a checkpoint or folder whose heads to start
+    from (same fusion, or one stream; of other classes: boxes, background and classes of the same name); 'joined', for
+    fusion concat: those of what both streams start from, such that the network starts with the mean of their answers;
+    null: Xavier.
     """
 
     rgb: str | None = "imagenet"
@@ -88,11 +95,17 @@ class AugmentationConfig(_Section):
 
 
 class LossConfig(_Section):
-    """Weights and regularisation of the loss."""
+    """Weights and regularisation of the loss.
+
+    teacher: a checkpoint or model folder whose class scores the network learns to give in place of the labels, wherever
+    a prior overlaps an actor; see `model.loss.taught_classification`. Same classes, streams and image size.
+    """
 
     localisation_weight: float = Field(1.0, ge=0)
+    overlap_weight: float = Field(0.0, ge=0, description="of 1 - GIoU of the positives' boxes, besides their offsets")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     negative_iou: float = Field(0.5, ge=0, le=0.5, description="from here to IoU 0.5 a prior is ignored; 0.5: none is")
+    teacher: str | None = None
     mixup: float = Field(0.0, ge=0, description="of the task classify: alpha of the shares in which images are mixed")
 
 
@@ -174,13 +187,18 @@ class Experiment(_Section):
             raise ValueError("initial.heads: a network that classifies has no such heads")
         if self.initial.heads == JOINED:
             fits = len(self.network.streams) == 2 and self.network.fusion == "concat"
-            sources = (str(self.initial.rgb), str(self.initial.flow))
-            if not fits or not all(source.endswith(CHECKPOINT_SUFFIX) for source in sources):
-                raise ValueError(f"initial.heads: {JOINED} needs fusion concat and a checkpoint (.pt) of each stream")
+            if not fits or not all(map(is_trained, (self.initial.rgb, self.initial.flow))):
+                raise ValueError(
+                    f"initial.heads: {JOINED} needs fusion concat and a checkpoint (.pt) or model folder of each stream"
+                )
         if self.task == "detect" and self.network.image_size < 128:
             raise ValueError("network.image_size: to detect, at least 128 pixels are needed")
         if self.task == "detect" and self.loss.mixup:
             raise ValueError("loss.mixup: boxes cannot be mixed; it goes with task classify")
+        if self.task == "classify" and (self.loss.teacher is not None or self.loss.overlap_weight):
+            raise ValueError("loss.teacher and loss.overlap_weight go with task detect")
+        if self.loss.teacher is not None and not is_trained(self.loss.teacher):
+            raise ValueError(f"loss.teacher: {self.loss.teacher} is no checkpoint (.pt) and no model folder")
         for key in ("freeze_blocks", "freeze_batch_norm"):
             for stream in getattr(self.optimiser, key):
                 if stream not in self.network.streams:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-LOSSES = ("classification", "localisation")
+LOSSES = ("classification", "localisation", "overlap")
 WINDOW = 1 / 50
 """Losses are shown as means over this share of the run, since those of single batches scatter."""
 

@@ -1,4 +1,4 @@
-"""Initial weights of a network: ImageNet, local files, or earlier runs."""
+"""Initial weights of a network: ImageNet, local files, or what was trained before; and the network to learn from."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.unfolding import read_as_checkpoint
 from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.heads import MicroTubeHeads
 from amtnet_ros.model.streams import STREAMS, Streams
-from amtnet_ros.training.checkpoint import averaged_weights, load_checkpoint
-from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, InitialConfig
+from amtnet_ros.training.checkpoint import averaged_weights, load_checkpoint, make_network
+from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, Experiment, InitialConfig, is_trained
 
 
-def initialise(network: Streams, config: InitialConfig) -> None:
+def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] | None = None) -> None:
     """Load what the configuration names into trunks and heads. Raises UserError where something does not fit.
 
-    A file that ends with CHECKPOINT_SUFFIX is a checkpoint of this package, any other a trunk's own state dict.
+    labels: of the network's classes, which need not be those of the heads to start from, see `_heads_for`; None: they
+    are.
+    A file that is not of a trained network (see `is_trained`) is a trunk's own state dict.
     """
     for stream, source in (("rgb", config.rgb), ("flow", config.flow)):
         if stream not in network.options.streams or source is None:
             continue
-        if source.endswith(CHECKPOINT_SUFFIX):
-            _load_part(network.trunk(stream), _checkpoint_part(source, f"trunks.{stream}."), source)
+        if is_trained(source):
+            _load_part(network.trunk(stream), _trained_part(source, f"trunks.{stream}."), source)
         else:
             network.trunk(stream).load_initial_weights(source)
     if config.heads is None or not isinstance(network, AMTnet):
@@ -34,27 +38,75 @@ def initialise(network: Streams, config: InitialConfig) -> None:
         sources = {"rgb": str(config.rgb), "flow": str(config.flow)}
         _load_part(network.heads, _joined_heads(sources), " and ".join(sources.values()))
     else:
-        _load_part(network.heads, _checkpoint_part(config.heads, "heads."), config.heads)
+        content = _read(config.heads)
+        part = _part(content, "heads.", config.heads)
+        if labels is not None and tuple(content["labels"]) != labels:
+            part = _heads_for(network.heads, labels, part, tuple(content["labels"]))
+        _load_part(network.heads, part, config.heads)
 
 
-def earlier_runs(config: InitialConfig) -> list[dict[str, Any]]:
-    """The runs whose checkpoints the configuration names, after those that they started from: experiment, iterations.
+def lacks_statistics(config: InitialConfig) -> bool:
+    """Whether a trunk comes from a model folder, whose batch statistics are folded away."""
+    return any(is_trained(x) and not str(x).endswith(CHECKPOINT_SUFFIX) for x in (config.rgb, config.flow))
 
-    Raises UserError where a checkpoint cannot be read.
+
+def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTnet:
+    """The trained network that another one is to learn from, in evaluation mode.
+
+    labels: of the network that learns. Raises UserError where it cannot be read or answers other questions.
+    """
+    content = _read(source)
+    teacher = make_network(content, source)
+    for what, own, others in (
+        ("classes", tuple(content["labels"]), labels),
+        ("streams", teacher.options.streams, network.options.streams),
+        ("image size", teacher.options.image_size, network.options.image_size),
+        ("cells", teacher.cells, network.cells),
+    ):
+        if own != others:
+            raise UserError(f"loss.teacher: {source} has other {what} than the network: {own}, not {others}")
+    return teacher.requires_grad_(False)
+
+
+def earlier_runs(experiment: Experiment) -> list[dict[str, Any]]:
+    """The runs that the experiment starts or learns from, after those that they did: experiment, iterations.
+
+    Raises UserError where a checkpoint or model folder cannot be read.
     """
     runs: list[dict[str, Any]] = []
-    for source in (config.rgb, config.flow, config.heads):
-        if source is None or not source.endswith(CHECKPOINT_SUFFIX):
+    initial = experiment.initial
+    for source in dict.fromkeys((initial.rgb, initial.flow, initial.heads, experiment.loss.teacher)):
+        if source is None or not is_trained(source):
             continue
-        content = load_checkpoint(Path(source))
+        content = _read(source)
         own = {"experiment": json.loads(content["experiment"]), "iterations": content["step"]}
         runs += [run for run in (*json.loads(content.get("earlier", "[]")), own) if run not in runs]
     return runs
 
 
+def _heads_for(
+    heads: MicroTubeHeads, labels: tuple[str, ...], part: dict[str, Tensor], theirs: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Heads of other classes as heads of these: boxes, background and classes of the same name are theirs.
+
+    heads: as they are, which new classes keep. part: the other heads' weights, theirs their labels.
+    """
+    own = heads.state_dict()
+    known = [label for label in labels if label in theirs]
+    rows, their_rows = ([0, *(1 + of.index(label) for label in known)] for of in (labels, theirs))
+    adapted = {}
+    for name, value in part.items():
+        if name.startswith("classify.") and value.shape[1:] == own[name].shape[1:]:
+            by_class = own[name].reshape(-1, len(labels) + 1, *value.shape[1:]).clone()
+            by_class[:, rows] = value.reshape(-1, len(theirs) + 1, *value.shape[1:])[:, their_rows]
+            value = by_class.flatten(0, 1)
+        adapted[name] = value
+    return adapted
+
+
 def _joined_heads(sources: dict[str, str]) -> dict[str, Tensor]:
     """Heads over concatenated maps that give the mean of what each stream's own heads make of its maps alone."""
-    rgb, flow = (_heads_alone(load_checkpoint(Path(sources[stream])), stream) for stream in STREAMS)
+    rgb, flow = (_heads_alone(_read(sources[stream]), stream) for stream in STREAMS)
     return {
         name: torch.cat([rgb[name], flow[name]], dim=1) / 2 if name.endswith("weight") else (rgb[name] + flow[name]) / 2
         for name in rgb
@@ -76,8 +128,17 @@ def _heads_alone(content: dict[str, Any], stream: str) -> dict[str, Tensor]:
     return heads
 
 
-def _checkpoint_part(source: str, prefix: str) -> dict[str, Tensor]:
-    weights = averaged_weights(load_checkpoint(Path(source)))
+def _read(source: str) -> dict[str, Any]:
+    path = Path(source)
+    return load_checkpoint(path) if source.endswith(CHECKPOINT_SUFFIX) else read_as_checkpoint(path)
+
+
+def _trained_part(source: str, prefix: str) -> dict[str, Tensor]:
+    return _part(_read(source), prefix, source)
+
+
+def _part(content: dict[str, Any], prefix: str, source: str) -> dict[str, Tensor]:
+    weights = averaged_weights(content)
     part = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     if not part:
         raise UserError(f"{source}: the network trained there has no {prefix.removesuffix('.')}")

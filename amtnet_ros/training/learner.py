@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.streams import Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, OptimiserConfig
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.optimiser import WeightAverage, make_optimiser, rate_factor, set_rates
+from amtnet_ros.training.statistics import take_statistics
 from amtnet_ros.training.tasks import TaskLoss, make_task
 
 
 class Learner:
     """step: how many steps were made. network: being trained. average: its moving average, where one is kept."""
 
-    def __init__(self, network: Streams, experiment: Experiment, processes: Processes) -> None:
+    def __init__(
+        self, network: Streams, experiment: Experiment, processes: Processes, teacher: AMTnet | None = None
+    ) -> None:
+        """teacher: see `tasks.DetectMicroTubes`."""
         options = experiment.optimiser
         self.network, self.experiment, self.processes = network, experiment, processes
         self.optimiser = make_optimiser(network, options)
         self.average = WeightAverage(network, options.ema) if options.ema else None
         self.step = 0
-        self._task = make_task(experiment)
+        self._task = make_task(experiment, teacher)
         fed_whole = len(network.options.streams) == 1 or set(experiment.data.feed) == {"both"}
         self._called = processes.wrap(network, always_whole=fed_whole and experiment.task == "detect")
         self._precision = choose_precision(options.precision, processes.device)
         scales = self._precision is torch.float16
         self._scaler = torch.amp.GradScaler(processes.device.type, enabled=scales)
+
+    def take_statistics(self, batches: Iterable[Batch]) -> None:
+        """Before the first step, where the initial weights came without batch statistics."""
+        take_statistics(self.network, batches)
+        if self.average:
+            self.average = WeightAverage(self.network, self.average.decay)
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; returns its losses, the gradient's norm and the learning rate of the heads.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.classifier import ActorClassifier
-from amtnet_ros.model.loss import make_targets, multibox_loss
+from amtnet_ros.model.loss import make_targets, multibox_loss, overlap_loss
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, LossConfig
@@ -48,19 +48,33 @@ class Task(Protocol):
 class DetectMicroTubes:
     """The paper's task: a class and two boxes from each prior (§3.1)."""
 
-    def __init__(self, options: LossConfig) -> None:
-        self._options = options
+    def __init__(self, options: LossConfig, teacher: AMTnet | None = None) -> None:
+        """teacher: whose class scores are learnt in place of the labels; in evaluation mode."""
+        self._options, self._teacher = options, teacher
 
     def make_network(self, options: NetworkOptions) -> AMTnet:
         return AMTnet(options)
 
     def loss(self, network: Streams, called: Called, batch: Batch) -> TaskLoss:
         assert isinstance(network, AMTnet)
-        logits, offsets = called(as_float(batch.rgb), as_float(batch.flow))
-        targets = make_targets(batch.boxes, batch.labels, network.priors, self._options.negative_iou)
-        losses = multibox_loss(logits, offsets, targets, self._options.label_smoothing)
-        total = losses.classification + self._options.localisation_weight * losses.localisation
-        return TaskLoss(total, losses._asdict(), (targets.labels > 0).sum().clamp(min=1).float())
+        options, images = self._options, (as_float(batch.rgb), as_float(batch.flow))
+        logits, offsets = called(*images)
+        targets = make_targets(batch.boxes, batch.labels, network.priors, options.negative_iou)
+        losses = multibox_loss(logits, offsets, targets, options.label_smoothing, self._taught(images))
+        total = losses.classification + options.localisation_weight * losses.localisation
+        parts = losses._asdict()
+        if options.overlap_weight:
+            parts["overlap"] = overlap_loss(offsets, targets, network.priors)
+            total = total + options.overlap_weight * parts["overlap"]
+        return TaskLoss(total, parts, (targets.labels > 0).sum().clamp(min=1).float())
+
+    @torch.no_grad()
+    def _taught(self, images: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
+        """The teacher's logits of the same pictures."""
+        if self._teacher is None:
+            return None
+        logits: Tensor = self._teacher(*images)[0]
+        return logits
 
     def validate(self, network: Streams, held_out: HeldOut, device: torch.device) -> Validation:
         assert isinstance(network, AMTnet)
@@ -91,9 +105,10 @@ class ClassifyActors:
         return validate_classifier(network, held_out, device)
 
 
-def make_task(experiment: Experiment) -> Task:
-    """The task that an experiment names."""
-    return DetectMicroTubes(experiment.loss) if experiment.task == "detect" else ClassifyActors(experiment.loss)
+def make_task(experiment: Experiment, teacher: AMTnet | None = None) -> Task:
+    """The task that an experiment names. teacher: see `DetectMicroTubes`; only the loss needs it."""
+    options = experiment.loss
+    return DetectMicroTubes(options, teacher) if experiment.task == "detect" else ClassifyActors(options)
 
 
 def draw_mixture(n: int, alpha: float) -> tuple[Tensor, float]:

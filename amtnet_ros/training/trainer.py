@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,16 +24,18 @@ from amtnet_ros.data.samples import PairOptions, PairSamples
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
+from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.streams import NetworkOptions, Streams
-from amtnet_ros.training.batches import Plan, batches
+from amtnet_ros.training.batches import Batch, Plan, batches, collate
 from amtnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.training.config import DataConfig, Experiment, first_difference
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import describe_environment
-from amtnet_ros.training.initial import earlier_runs, initialise
+from amtnet_ros.training.initial import earlier_runs, initialise, lacks_statistics, read_teacher
 from amtnet_ros.training.learner import Learner, freeze
 from amtnet_ros.training.memory import memory_advice
 from amtnet_ros.training.run_folder import RunFolder
+from amtnet_ros.training.statistics import SAMPLES
 from amtnet_ros.training.stopping import StopRequest
 from amtnet_ros.training.tasks import make_task
 from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation
@@ -64,8 +67,8 @@ class Trainer:
         self.dataset = open_dataset(experiment.data, data_root)
         with memory_advice(experiment):
             network = make_network(experiment, self.dataset).to(self.processes.device)
-            self.learner = Learner(network, experiment, self.processes)
-        self._earlier = json.dumps(earlier_runs(experiment.initial))
+            self.learner = Learner(network, experiment, self.processes, self._teacher(network))
+        self._earlier = json.dumps(earlier_runs(experiment))
         self.folder = RunFolder(folder)
         if self.folder.checkpoint.exists():
             self._resume(load_checkpoint(self.folder.checkpoint), allow_changes)
@@ -92,10 +95,26 @@ class Trainer:
             self.folder.begin(config, environment, self.learner.step)
             pictured = [samples.sample(*item) for step in range(PICTURED) for item in plan.items(step)[:1]]
             self.folder.draw_samples(pictured, self.dataset.classes, self.learner.step)
+        if self.learner.step == 0 and lacks_statistics(config.initial):
+            self.learner.take_statistics(self._of_all_streams(samples))
         finished = self._loop(samples, plan, held_out)
         self.folder.close()
         processes.leave()
         return finished
+
+    def _teacher(self, network: Streams) -> AMTnet | None:
+        source = self.experiment.loss.teacher
+        if source is None:
+            return None
+        teacher = read_teacher(source, network, self.dataset.classes).to(self.processes.device)
+        return teacher.to(memory_format=torch.channels_last)
+
+    def _of_all_streams(self, samples: PairSamples) -> Iterator[Batch]:
+        """The first samples, with all streams, the same in every process."""
+        config = self.experiment
+        plan = Plan(config.optimiser.batch_size, (config.network.streams,))
+        for step in range(math.ceil(SAMPLES / plan.batch_size)):
+            yield collate([samples.sample(*item) for item in plan.items(step)]).to(self.processes.device)
 
     def _loop(self, samples: PairSamples, plan: Plan, held_out: HeldOut) -> bool:
         config = self.experiment
@@ -225,7 +244,7 @@ def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     options = NetworkOptions(n_classes=len(dataset.classes), **config.model_dump())
     network = make_task(experiment).make_network(options)
     network.dropout.p = experiment.optimiser.dropout
-    initialise(network, experiment.initial)
+    initialise(network, experiment.initial, tuple(dataset.classes))
     freeze(network, experiment.optimiser)
     return network.to(memory_format=torch.channels_last)
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
 from amtnet_ros.model.boxes import encode_micro_tubes, to_centre_size  # noqa: E402
-from amtnet_ros.model.loss import make_targets, multibox_loss  # noqa: E402
+from amtnet_ros.model.loss import make_targets, multibox_loss, overlap_loss  # noqa: E402
 from amtnet_ros.model.matching import BACKGROUND, IGNORED, match_priors  # noqa: E402
 
 
@@ -97,6 +97,70 @@ def test_the_loss_equals_one_computed_prior_by_prior(smoothing, negative_iou):
     found = multibox_loss(logits, offsets, targets, smoothing)
     expected = naive_loss(logits, offsets, targets.labels, targets.offsets, smoothing)
     assert [x.item() for x in found] == pytest.approx(expected, rel=1e-5)
+
+
+def naive_taught(logits, labels, taught):
+    """The classification part where a teacher speaks: its softmax is the target; open priors count 0.3."""
+
+    def log_softmax(row):
+        return [x - math.log(sum(math.exp(y) for y in row)) for x in row]
+
+    total, positives = 0.0, 0
+    for b in range(len(logits)):
+        mine = [log_softmax(row) for row in logits[b].tolist()]
+        kinds = labels[b].tolist()
+        wanted = 3 * sum(kind > 0 for kind in kinds)
+        positives += sum(kind > 0 for kind in kinds)
+        background = sorted((m for m, kind in enumerate(kinds) if kind == 0), key=lambda m: mine[m][0])
+        total += sum(-mine[m][0] for m in background[:wanted])
+        for m, kind in enumerate(kinds):
+            if kind != 0:
+                target = [math.exp(x) for x in log_softmax(taught[b, m].tolist())]
+                entropy = -sum(p * x for p, x in zip(target, mine[m], strict=True))
+                total += entropy * (1.0 if kind > 0 else 0.3)
+    return total / positives
+
+
+def test_a_teachers_scores_replace_the_labels_wherever_a_prior_overlaps_an_actor():
+    torch.manual_seed(0)
+    corners, _, _ = scene(0)
+    tubes, classes = zip(*(scene(seed)[1:] for seed in (0, 1, 2)), strict=True)
+    targets = make_targets(tubes, classes, to_centre_size(corners), 0.1)
+    assert (targets.labels == IGNORED).any()
+    logits, taught = (2 * torch.randn(3, 60, 5, dtype=torch.float64) for _ in range(2))
+    offsets = torch.randn(3, 60, 8, dtype=torch.float64)
+    found = multibox_loss(logits, offsets, targets, 0.1, taught)
+    assert found.classification.item() == pytest.approx(naive_taught(logits, targets.labels, taught), rel=1e-5)
+    assert found.localisation == multibox_loss(logits, offsets, targets).localisation
+
+
+def test_the_overlap_loss_is_one_minus_the_giou_of_the_positives_boxes():
+    """The reference decodes and overlaps box by box: GIoU = IoU - (hull - union) / hull."""
+    torch.manual_seed(1)
+    corners, _, _ = scene(0)
+    priors = to_centre_size(corners)
+    tubes, classes = zip(*(scene(seed)[1:] for seed in (0, 1, 2)), strict=True)
+    targets = make_targets(tubes, classes, priors)
+    offsets = targets.offsets + torch.randn(3, 60, 8, dtype=torch.float64)
+
+    def decode(row, prior):
+        cx, cy = (prior[k] + 0.1 * row[k] * prior[k + 2] for k in (0, 1))
+        w, h = (prior[k + 2] * math.exp(0.2 * row[k + 2]) for k in (0, 1))
+        return [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+
+    def giou(a, b):
+        width, height = (max(0.0, min(a[k + 2], b[k + 2]) - max(a[k], b[k])) for k in (0, 1))
+        union = sum((x[2] - x[0]) * (x[3] - x[1]) for x in (a, b)) - width * height
+        hull = math.prod(max(a[k + 2], b[k + 2]) - min(a[k], b[k]) for k in (0, 1))
+        return width * height / union - (hull - union) / hull
+
+    losses = []
+    for b, m in (targets.labels > 0).nonzero().tolist():
+        found, wanted = (x[b, m].view(2, 4).tolist() for x in (offsets, targets.offsets))
+        pairs = zip(found, wanted, strict=True)
+        losses.append([1 - giou(*(decode(row, priors[m].tolist()) for row in pair)) for pair in pairs])
+    assert overlap_loss(offsets, targets, priors).item() == pytest.approx(np.mean(losses), rel=1e-5)
+    assert overlap_loss(targets.offsets, targets, priors).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_targets_are_the_offsets_and_one_based_labels_of_the_matched_tubes():

@@ -1,4 +1,4 @@
-"""A trunk without batch statistics, for comparisons that they would blur; and what test processes run."""
+"""A trunk without batch statistics, for comparisons that they would blur, and one with; what test processes run."""
 
 import contextlib
 import os
@@ -37,8 +37,21 @@ class PlainTrunk(Trunk):
         raise AssertionError("tests start from random weights")
 
 
-if "plain" not in TRUNKS:
-    register_trunk("plain")(PlainTrunk)
+class NormedTrunk(PlainTrunk):
+    """The same with a batch normalisation after each convolution; these have biases of their own besides."""
+
+    def __init__(self, in_channels):
+        super().__init__(in_channels)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4) for _ in CELLS)
+
+    def forward(self, images):
+        scales = zip(self.convolutions, self.norms, CELLS, strict=True)
+        return [F.relu(norm(conv(F.adaptive_avg_pool2d(images, n)))) for conv, norm, n in scales]
+
+
+for name, trunk in (("plain", PlainTrunk), ("normed", NormedTrunk)):
+    if name not in TRUNKS:
+        register_trunk(name)(trunk)
 
 
 def train(content, folder, cache, device="cpu"):

@@ -93,6 +93,16 @@ def test_overrides_change_single_keys(write):
             r"initial\.heads: joined needs fusion concat and a checkpoint",
         ),
         (
+            "name: a\ntask: classify\naugmentation: {crop: actor}\nloss: {overlap_weight: 1}\n",
+            [],
+            r"loss\.teacher and loss\.overlap_weight go with task detect",
+        ),
+        (
+            "name: a\nloss: {teacher: models/nothing-there}\n",
+            [],
+            r"loss\.teacher: models/nothing-there is no checkpoint \(\.pt\) and no model folder",
+        ),
+        (
             "name: a\nnetwork: {fusion: concat}\ninitial: {rgb: a.pt, flow: imagenet, heads: joined}\n",
             [],
             r"initial\.heads: joined needs fusion concat and a checkpoint",

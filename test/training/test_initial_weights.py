@@ -16,7 +16,7 @@ from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.model.vgg16 import CONV4_3_END, Vgg16Ssd  # noqa: E402
 from amtnet_ros.training.checkpoint import save_checkpoint  # noqa: E402
-from amtnet_ros.training.config import InitialConfig  # noqa: E402
+from amtnet_ros.training.config import Experiment, InitialConfig, LossConfig  # noqa: E402
 from amtnet_ros.training.initial import earlier_runs, initialise  # noqa: E402
 
 
@@ -152,8 +152,10 @@ def test_the_runs_that_weights_come_from_are_known_to_the_first(tmp_path):
     first = run("first")
     rgb, flow = run("rgb", [first]), run("flow", [first])
     config = InitialConfig(**{stream: str(tmp_path / f"{stream}.pt") for stream in ("rgb", "flow")})
-    assert earlier_runs(config) == [first, rgb, flow]
-    assert earlier_runs(InitialConfig()) == []
+    teacher = run("teacher")
+    loss = LossConfig(teacher=str(tmp_path / "teacher.pt"))
+    assert earlier_runs(Experiment(name="a", initial=config, loss=loss)) == [first, rgb, flow, teacher]
+    assert earlier_runs(Experiment(name="a")) == []
 
 
 def test_sources_that_are_missing_or_do_not_fit_are_named(tmp_path, vgg_file):
