@@ -89,7 +89,8 @@ def _heads_for(
 ) -> dict[str, Tensor]:
     """Heads of other classes as heads of these: boxes, background and classes of the same name are theirs.
 
-    heads: as they are, which new classes keep. part: the other heads' weights, theirs their labels.
+    New classes begin as the mean of theirs: "some action", so that people are found before any action is known.
+    heads: those to fill. part: the other heads' weights, theirs their labels.
     """
     own = heads.state_dict()
     known = [label for label in labels if label in theirs]
@@ -97,8 +98,9 @@ def _heads_for(
     adapted = {}
     for name, value in part.items():
         if name.startswith("classify.") and value.shape[1:] == own[name].shape[1:]:
-            by_class = own[name].reshape(-1, len(labels) + 1, *value.shape[1:]).clone()
-            by_class[:, rows] = value.reshape(-1, len(theirs) + 1, *value.shape[1:])[:, their_rows]
+            their_classes = value.reshape(-1, len(theirs) + 1, *value.shape[1:])
+            by_class = their_classes[:, 1:].mean(1, keepdim=True).repeat_interleave(len(labels) + 1, dim=1)
+            by_class[:, rows] = their_classes[:, their_rows]
             value = by_class.flatten(0, 1)
         adapted[name] = value
     return adapted
