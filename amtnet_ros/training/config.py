@@ -74,9 +74,9 @@ class InitialConfig(_Section):
 
     rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or what was trained before: a checkpoint (.pt) or a
     model folder, e.g. models/light; null starts from random weights. heads: a checkpoint or folder whose heads to start
-    from (same fusion, or one stream; of other classes: boxes, background and classes of the same name); 'joined', for
-    fusion concat: those of what both streams start from, such that the network starts with the mean of their answers;
-    null: Xavier.
+    from (same fusion, or one stream; of other classes: boxes, background and classes of the same name); 'joined': those
+    of what both streams start from, such that the network starts with the mean of their answers (with sum and mean only
+    if both have learnt by the same heads); null: Xavier.
     """
 
     rgb: str | None = "imagenet"
@@ -115,7 +115,8 @@ class OptimiserConfig(_Section):
     batch_size: pairs a step of each process; rates are not scaled with the number of processes.
     schedule: 'step' drops by 10 at each of `drops`; 'cosine' falls to 1 % at the end. freeze_blocks, by
     stream: the stem and so many blocks of its trunk stay as they were initialised (batch statistics included).
-    freeze_batch_norm: the streams in which the batch statistics of all ImageNet layers do.
+    freeze_batch_norm: the streams in which the batch statistics of all ImageNet layers do. freeze_heads: the heads stay
+    as they were initialised, and the trunks learn to speak to them.
     ema: memory of the moving average of the weights, which is what is validated and exported; 0 for none.
     precision: of the forward pass. auto is bfloat16 on a GPU that has it, else float32; float16 scales the loss.
     """
@@ -137,6 +138,7 @@ class OptimiserConfig(_Section):
     dropout: float = Field(0.0, ge=0, lt=1, description="of whole channels of the fused maps, before the heads")
     freeze_blocks: dict[Stream, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     freeze_batch_norm: tuple[Stream, ...] = ()
+    freeze_heads: bool = False
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
@@ -185,11 +187,13 @@ class Experiment(_Section):
             raise ValueError("augmentation.crop: actor (close-ups) goes with task classify, and with no other")
         if self.task == "classify" and self.initial.heads is not None:
             raise ValueError("initial.heads: a network that classifies has no such heads")
+        if self.optimiser.freeze_heads and self.initial.heads is None:
+            raise ValueError("optimiser.freeze_heads: random heads would stay random; initial.heads names others")
         if self.initial.heads == JOINED:
-            fits = len(self.network.streams) == 2 and self.network.fusion == "concat"
-            if not fits or not all(map(is_trained, (self.initial.rgb, self.initial.flow))):
+            two = len(self.network.streams) == 2
+            if not two or not all(map(is_trained, (self.initial.rgb, self.initial.flow))):
                 raise ValueError(
-                    f"initial.heads: {JOINED} needs fusion concat and a checkpoint (.pt) or model folder of each stream"
+                    f"initial.heads: {JOINED} needs two streams, and a checkpoint (.pt) or model folder of each"
                 )
         if self.task == "detect" and self.network.image_size < 128:
             raise ValueError("network.image_size: to detect, at least 128 pixels are needed")

@@ -36,7 +36,7 @@ def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] 
         return
     if config.heads == JOINED:
         sources = {"rgb": str(config.rgb), "flow": str(config.flow)}
-        _load_part(network.heads, _joined_heads(sources), " and ".join(sources.values()))
+        _load_part(network.heads, _joined_heads(sources, network.options.fusion), " and ".join(sources.values()))
     else:
         content = _read(config.heads)
         part = _part(content, "heads.", config.heads)
@@ -106,13 +106,19 @@ def _heads_for(
     return adapted
 
 
-def _joined_heads(sources: dict[str, str]) -> dict[str, Tensor]:
-    """Heads over concatenated maps that give the mean of what each stream's own heads make of its maps alone."""
+def _joined_heads(sources: dict[str, str], fusion: str) -> dict[str, Tensor]:
+    """Heads over fused maps that give the mean of what each stream's own heads make of its maps alone.
+
+    Summed or averaged maps have one set of weights: there it is exact where both streams learnt by the same heads.
+    """
     rgb, flow = (_heads_alone(_read(sources[stream]), stream) for stream in STREAMS)
-    return {
-        name: torch.cat([rgb[name], flow[name]], dim=1) / 2 if name.endswith("weight") else (rgb[name] + flow[name]) / 2
-        for name in rgb
-    }
+    joined = {name: (rgb[name] + flow[name]) / 2 for name in rgb}
+    for name in joined:
+        if name.endswith("weight") and fusion == "concat":
+            joined[name] = torch.cat([rgb[name], flow[name]], dim=1) / 2
+        elif name.endswith("weight") and fusion == "sum":
+            joined[name] = joined[name] / 2
+    return joined
 
 
 def _heads_alone(content: dict[str, Any], stream: str) -> dict[str, Tensor]:

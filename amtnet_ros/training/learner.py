@@ -142,10 +142,12 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def freeze(network: Streams, options: OptimiserConfig) -> None:
-    """Take the frozen blocks out of learning. Raises UserError if a trunk has no such blocks."""
+    """Take the frozen blocks and heads out of learning. Raises UserError if a trunk has no such blocks."""
     for stream, blocks in options.freeze_blocks.items():
         for module in network.trunk(stream).lowest(blocks):
             module.requires_grad_(False)
+    if options.freeze_heads and isinstance(network, AMTnet):
+        network.heads.requires_grad_(False)
 
 
 def keep_frozen(network: Streams, options: OptimiserConfig) -> None:

@@ -87,10 +87,11 @@ def test_overrides_change_single_keys(write):
             [],
             r"initial\.heads: a network that classifies has no such heads",
         ),
+        ("name: a\noptimiser: {freeze_heads: true}\n", [], r"optimiser\.freeze_heads: random heads would stay random"),
         (
-            "name: a\nnetwork: {fusion: sum}\ninitial: {rgb: a.pt, flow: b.pt, heads: joined}\n",
+            "name: a\nnetwork: {streams: [rgb]}\ninitial: {rgb: a.pt, flow: b.pt, heads: joined}\n",
             [],
-            r"initial\.heads: joined needs fusion concat and a checkpoint",
+            r"initial\.heads: joined needs two streams, and a checkpoint",
         ),
         (
             "name: a\ntask: classify\naugmentation: {crop: actor}\nloss: {overlap_weight: 1}\n",
@@ -105,7 +106,7 @@ def test_overrides_change_single_keys(write):
         (
             "name: a\nnetwork: {fusion: concat}\ninitial: {rgb: a.pt, flow: imagenet, heads: joined}\n",
             [],
-            r"initial\.heads: joined needs fusion concat and a checkpoint",
+            r"initial\.heads: joined needs two streams, and a checkpoint",
         ),
         ("name: a\n", ["optimiser.iterations=0"], r"optimiser\.iterations: "),
         ("name: a\n", ["optimiser.iterations"], r"override 'optimiser\.iterations': must look like"),

@@ -134,6 +134,27 @@ def test_joined_heads_give_the_mean_of_what_each_stream_gives_alone(fusion, tmp_
         assert torch.allclose(together, (appearance + motion) / 2, atol=1e-5)
 
 
+@pytest.mark.parametrize("fusion", ["sum", "mean"])
+@torch.no_grad()
+def test_joined_heads_over_one_map_give_the_mean_where_both_streams_have_the_same_heads(fusion, tmp_path):
+    torch.manual_seed(3)
+    networks = {
+        stream: AMTnet(NetworkOptions(3, streams=(stream,), image_size=128)).eval() for stream in ("rgb", "flow")
+    }
+    for heads in (*networks["rgb"].heads.classify, *networks["rgb"].heads.regress):
+        heads.second.bias.uniform_(-1, 1)
+    networks["flow"].heads.load_state_dict(networks["rgb"].heads.state_dict())
+    for stream, network in networks.items():
+        content = {"network": network.state_dict(), "average": None, "options": asdict(network.options)}
+        save_checkpoint(tmp_path / f"{stream}.pt", content)
+    joined = AMTnet(NetworkOptions(3, fusion=fusion, image_size=128)).eval()
+    initialise(joined, InitialConfig(rgb=str(tmp_path / "rgb.pt"), flow=str(tmp_path / "flow.pt"), heads="joined"))
+    rgb, flow = torch.rand(1, 2, 3, 128, 128) * 255, torch.rand(1, 2, 15, 128, 128) * 255
+    answers = zip(joined(rgb, flow), networks["rgb"](rgb, None), networks["flow"](None, flow), strict=True)
+    for together, appearance, motion in answers:
+        assert torch.allclose(together, (appearance + motion) / 2, atol=1e-5)
+
+
 def test_averaged_weights_are_preferred(tmp_path):
     network = AMTnet(NetworkOptions(3, streams=("rgb",)))
     average = {name: torch.ones_like(value) for name, value in network.state_dict().items()}

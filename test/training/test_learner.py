@@ -11,6 +11,7 @@ from amtnet_ros.data.samples import PairSample  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.model.loss import make_targets, multibox_loss  # noqa: E402
 from amtnet_ros.training.batches import Plan, batches, collate  # noqa: E402
+from amtnet_ros.training.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.training.config import Experiment  # noqa: E402
 from amtnet_ros.training.distributed import Processes  # noqa: E402
 from amtnet_ros.training.learner import Learner, choose_precision  # noqa: E402
@@ -102,6 +103,18 @@ def test_frozen_blocks_keep_weights_and_statistics(make_learner):
     assert all(any(part in name for part in pyramid) for name in running)
     assert "trunks.rgb._blocks.5._depthwise_conv.weight" in changed
     assert "trunks.flow._conv_stem.weight" in changed
+
+
+def test_frozen_heads_stay_as_they_are_while_the_trunks_learn(make_learner, tmp_path):
+    trained = make_learner()
+    labels = tuple(f"class {k}" for k in range(trained.network.options.n_classes))
+    save_checkpoint(tmp_path / "trained.pt", {**trained.state(), "labels": labels})
+    initial = {"rgb": None, "flow": None, "heads": str(tmp_path / "trained.pt")}
+    learner = make_learner(initial=initial, optimiser={"freeze_heads": True})
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+    learner.learn(collate([sample(0)]))
+    changed = {name for name, value in learner.network.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[0] for name in changed} == {"trunks"}
 
 
 def test_freezing_needs_a_trunk_with_blocks(make_learner):
