@@ -16,6 +16,8 @@ from amtnet_ros.model.matching import IGNORED, POSITIVE_IOU, match_priors
 NEGATIVES_PER_POSITIVE = 3
 IGNORED_WEIGHT = 0.3
 """What a teacher's word on a prior that labels leave open counts, against one on a positive."""
+BORDER = 0.005
+"""A box this close to the picture's border (as a share of its side: about a pixel) is taken to be cut off by it."""
 
 
 class Targets(NamedTuple):
@@ -92,6 +94,33 @@ def overlap_loss(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
     found, wanted = (decode_micro_tubes(x[positive].float(), anchors).flatten(0, 1) for x in (offsets, targets.offsets))
     total: Tensor = generalized_box_iou_loss(found, wanted, reduction="sum")
     return total / (2 * positive.sum().clamp(min=1))
+
+
+def cut_at_border(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
+    """The offsets of boxes as the picture's border would cut them, where it cuts the boxes to be found.
+
+    Boxes are clipped to the picture before anyone sees them, so what is said about the part beyond is neither right
+    nor wrong. A loss that asks for the border itself is missed to both sides, and clipping keeps the misses to the
+    inside: the boxes end too early. offsets: (B, M, 8); priors: (M, 4). Returns (B, M, 8), where all but positives
+    that reach too far are as they were.
+    """
+    positive = targets.labels > 0
+    anchors = priors.expand(len(offsets), -1, -1)[positive]
+    found, wanted = (decode_micro_tubes(x[positive].float(), anchors) for x in (offsets, targets.offsets))
+    beyond = torch.cat(
+        [
+            (wanted[..., :2] <= BORDER) & (found[..., :2] < wanted[..., :2]),
+            (wanted[..., 2:] >= 1 - BORDER) & (found[..., 2:] > wanted[..., 2:]),
+        ],
+        dim=-1,
+    )
+    cut = torch.where(beyond, wanted, found)
+    remains = (cut[..., 2:] > cut[..., :2]).all(-1, keepdim=True)
+    cut = torch.where(remains, cut, found)
+    changed = (beyond & remains).flatten(1).any(1, keepdim=True)
+    result = offsets.clone()
+    result[positive] = torch.where(changed, encode_micro_tubes(cut, anchors).to(offsets.dtype), offsets[positive])
+    return result
 
 
 def multibox_loss(

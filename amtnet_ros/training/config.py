@@ -99,12 +99,14 @@ class LossConfig(_Section):
 
     teacher: a checkpoint or model folder whose class scores the network learns to give in place of the labels, wherever
     a prior overlaps an actor; see `model.loss.taught_classification`. Same classes, streams and image size.
+    open_border: the boxes of actors whom the picture cuts off may reach beyond it; see `model.loss.cut_at_border`.
     """
 
     localisation_weight: float = Field(1.0, ge=0)
     overlap_weight: float = Field(0.0, ge=0, description="of 1 - GIoU of the positives' boxes, besides their offsets")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     negative_iou: float = Field(0.5, ge=0, le=0.5, description="from here to IoU 0.5 a prior is ignored; 0.5: none is")
+    open_border: bool = False
     teacher: str | None = None
     mixup: float = Field(0.0, ge=0, description="of the task classify: alpha of the shares in which images are mixed")
 
@@ -199,8 +201,9 @@ class Experiment(_Section):
             raise ValueError("network.image_size: to detect, at least 128 pixels are needed")
         if self.task == "detect" and self.loss.mixup:
             raise ValueError("loss.mixup: boxes cannot be mixed; it goes with task classify")
-        if self.task == "classify" and (self.loss.teacher is not None or self.loss.overlap_weight):
-            raise ValueError("loss.teacher and loss.overlap_weight go with task detect")
+        of_boxes = (self.loss.teacher is not None, self.loss.overlap_weight, self.loss.open_border)
+        if self.task == "classify" and any(of_boxes):
+            raise ValueError("loss.teacher, loss.overlap_weight and loss.open_border go with task detect")
         if self.loss.teacher is not None and not is_trained(self.loss.teacher):
             raise ValueError(f"loss.teacher: {self.loss.teacher} is no checkpoint (.pt) and no model folder")
         for key in ("freeze_blocks", "freeze_batch_norm"):

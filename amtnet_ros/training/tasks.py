@@ -11,7 +11,7 @@ from torch import Tensor
 
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.classifier import ActorClassifier
-from amtnet_ros.model.loss import make_targets, multibox_loss, overlap_loss
+from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, LossConfig
@@ -60,6 +60,8 @@ class DetectMicroTubes:
         options, images = self._options, (as_float(batch.rgb), as_float(batch.flow))
         logits, offsets = called(*images)
         targets = make_targets(batch.boxes, batch.labels, network.priors, options.negative_iou)
+        if options.open_border:
+            offsets = cut_at_border(offsets, targets, network.priors)
         losses = multibox_loss(logits, offsets, targets, options.label_smoothing, self._taught(images))
         total = losses.classification + options.localisation_weight * losses.localisation
         parts = losses._asdict()

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
-from amtnet_ros.model.boxes import encode_micro_tubes, to_centre_size  # noqa: E402
-from amtnet_ros.model.loss import make_targets, multibox_loss, overlap_loss  # noqa: E402
+from amtnet_ros.model.boxes import decode_micro_tubes, encode_micro_tubes, to_centre_size  # noqa: E402
+from amtnet_ros.model.loss import Targets, cut_at_border, make_targets, multibox_loss, overlap_loss  # noqa: E402
 from amtnet_ros.model.matching import BACKGROUND, IGNORED, match_priors  # noqa: E402
 
 
@@ -161,6 +161,62 @@ def test_the_overlap_loss_is_one_minus_the_giou_of_the_positives_boxes():
         losses.append([1 - giou(*(decode(row, priors[m].tolist()) for row in pair)) for pair in pairs])
     assert overlap_loss(offsets, targets, priors).item() == pytest.approx(np.mean(losses), rel=1e-5)
     assert overlap_loss(targets.offsets, targets, priors).item() == pytest.approx(0, abs=1e-5)
+
+
+def boxes_said(found, wanted):
+    """One positive prior that gives the two boxes `found` where `wanted` are to be found; the boxes after the cut."""
+    prior = torch.tensor([[0.5, 0.6, 0.4, 0.7]], dtype=torch.float64)
+    found, wanted = (encode_micro_tubes(torch.tensor([x], dtype=torch.float64), prior) for x in (found, wanted))
+    targets = Targets(torch.ones(1, 1, dtype=torch.int64), wanted[None])
+    found = found[None].requires_grad_()
+    cut = cut_at_border(found, targets, prior)
+    (cut - targets.offsets).square().sum().backward()
+    return decode_micro_tubes(cut.detach(), prior)[0, 0].flatten().tolist(), found.grad
+
+
+STANDING, CUT_OFF = [0.3, 0.2, 0.6, 0.9], [0.3, 0.2, 0.6, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "expected"),
+    [
+        # The actor is cut off below: reaching further is as good as reaching the border, in either frame.
+        ([0.3, 0.2, 0.6, 1.2], CUT_OFF, [0.3, 0.2, 0.6, 1.0]),
+        ([0.3, 0.2, 0.6, 0.8], CUT_OFF, [0.3, 0.2, 0.6, 0.8]),
+        # The actor is seen whole: what reaches beyond the border is wrong.
+        ([0.3, 0.2, 0.6, 1.2], STANDING, [0.3, 0.2, 0.6, 1.2]),
+        # Left and above, and a pixel away from the border.
+        ([-0.1, -0.2, 0.6, 0.9], [0.0, 0.0, 0.6, 0.9], [0.0, 0.0, 0.6, 0.9]),
+        ([0.3, 0.2, 1.1, 0.9], [0.3, 0.2, 0.996, 0.9], [0.3, 0.2, 0.996, 0.9]),
+        ([0.3, 0.2, 1.1, 0.9], [0.3, 0.2, 0.98, 0.9], [0.3, 0.2, 1.1, 0.9]),
+        # Wholly outside: nothing would be left of it, so it is judged as it is.
+        ([0.3, 1.1, 0.6, 1.3], CUT_OFF, [0.3, 1.1, 0.6, 1.3]),
+    ],
+)
+def test_boxes_of_actors_cut_off_by_the_picture_may_reach_beyond_it(found, wanted, expected):
+    boxes, gradient = boxes_said([found, STANDING], [wanted, STANDING])
+    assert boxes == pytest.approx([*expected, *STANDING], abs=1e-5)
+    boxes, gradient = boxes_said([STANDING, found], [STANDING, wanted])
+    assert boxes == pytest.approx([*STANDING, *expected], abs=1e-5)
+    assert torch.isfinite(gradient).all()
+
+
+def test_beyond_the_border_no_loss_pulls_a_box_back():
+    _, gradient = boxes_said([[0.3, 0.2, 0.6, 1.2], STANDING], [CUT_OFF, STANDING])
+    assert gradient.abs().max().item() == pytest.approx(0, abs=1e-6)
+    _, gradient = boxes_said([[0.3, 0.2, 0.6, 1.2], STANDING], [STANDING, STANDING])
+    assert gradient.abs().max().item() > 0.01
+
+
+def test_priors_without_an_actor_say_the_same_with_and_without_the_border():
+    torch.manual_seed(2)
+    corners, _, _ = scene(0)
+    priors = to_centre_size(corners)
+    tubes, classes = zip(*(scene(seed)[1:] for seed in (0, 1)), strict=True)
+    targets = make_targets(tubes, classes, priors)
+    offsets = 3 * torch.randn(2, 60, 8)
+    cut = cut_at_border(offsets, targets, priors)
+    assert torch.equal(cut[targets.labels <= 0], offsets[targets.labels <= 0])
 
 
 def test_targets_are_the_offsets_and_one_based_labels_of_the_matched_tubes():

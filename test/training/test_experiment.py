@@ -96,7 +96,7 @@ def test_overrides_change_single_keys(write):
         (
             "name: a\ntask: classify\naugmentation: {crop: actor}\nloss: {overlap_weight: 1}\n",
             [],
-            r"loss\.teacher and loss\.overlap_weight go with task detect",
+            r"loss\.teacher, loss\.overlap_weight and loss\.open_border go with task detect",
         ),
         (
             "name: a\nloss: {teacher: models/nothing-there}\n",

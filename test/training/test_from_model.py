@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.inference.export import ExportOptions, Trained, export_model, read_trained  # noqa: E402
 from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
-from amtnet_ros.model.loss import make_targets, multibox_loss, overlap_loss  # noqa: E402
+from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.training.batches import Batch  # noqa: E402
 from amtnet_ros.training.checkpoint import load_checkpoint  # noqa: E402
@@ -93,14 +93,18 @@ def test_statistics_are_those_of_what_passes_and_change_nothing(folder):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_loss_with_a_teacher_is_made_of_its_parts():
+@pytest.mark.parametrize("open_border", [False, True])
+def test_the_loss_with_a_teacher_is_made_of_its_parts(open_border):
     network, teacher, batch = normed_network(0), normed_network(1), batch_of(3)
     images = [x.float() for x in (batch.rgb, batch.flow)]
-    options = LossConfig(negative_iou=0.3, localisation_weight=2, overlap_weight=3, label_smoothing=0.1)
+    weights = {"localisation_weight": 2, "overlap_weight": 3, "label_smoothing": 0.1}
+    options = LossConfig(negative_iou=0.3, open_border=open_border, **weights)
     with torch.no_grad():
         found = DetectMicroTubes(options, teacher).loss(network, network, batch)
         logits, offsets = network(*images)
         targets = make_targets(batch.boxes, batch.labels, network.priors, 0.3)
+        if open_border:
+            offsets = cut_at_border(offsets, targets, network.priors)
         losses = multibox_loss(logits, offsets, targets, taught=teacher(*images)[0])
         overlap = overlap_loss(offsets, targets, network.priors)
     assert found.parts.keys() == {"classification", "localisation", "overlap"}
