@@ -101,8 +101,10 @@ def cut_at_border(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
 
     Boxes are clipped to the picture before anyone sees them, so what is said about the part beyond is neither right
     nor wrong. A loss that asks for the border itself is missed to both sides, and clipping keeps the misses to the
-    inside: the boxes end too early. offsets: (B, M, 8); priors: (M, 4). Returns (B, M, 8), where all but positives
-    that reach too far are as they were.
+    inside: the boxes end too early. Not in the paper.
+
+    offsets: (B, M, 8), any float dtype, see `encode_micro_tubes`; priors: (M, 4) centre-size, shares of the input.
+    Returns offsets (B, M, 8), of which all but those of positives that reach too far are as they were.
     """
     positive = targets.labels > 0
     anchors = priors.expand(len(offsets), -1, -1)[positive]

@@ -194,7 +194,7 @@ STANDING, CUT_OFF = [0.3, 0.2, 0.6, 0.9], [0.3, 0.2, 0.6, 1.0]
     ],
 )
 def test_boxes_of_actors_cut_off_by_the_picture_may_reach_beyond_it(found, wanted, expected):
-    boxes, gradient = boxes_said([found, STANDING], [wanted, STANDING])
+    boxes, _ = boxes_said([found, STANDING], [wanted, STANDING])
     assert boxes == pytest.approx([*expected, *STANDING], abs=1e-5)
     boxes, gradient = boxes_said([STANDING, found], [STANDING, wanted])
     assert boxes == pytest.approx([*STANDING, *expected], abs=1e-5)
