@@ -126,6 +126,18 @@ def test_a_graph_that_disagrees_with_torch_is_not_written(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rounding_weights_to_half_is_no_disagreement_of_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding moves the tiny network's answers by more than 1e-5, the graph itself by less."""
+    monkeypatch.setitem(export.TOLERANCE, "fp32", 1e-5)
+    export_model([tiny_trained()], tmp_path / "half", ExportOptions(half_weights=True))
+    monkeypatch.setitem(export.TOLERANCE, "half_weights", 1e-5)
+    with pytest.raises(UserError, match="off torch's"):
+        export_model([tiny_trained()], tmp_path / "none", ExportOptions(half_weights=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["half"]
+
+
 def test_late_fusion_needs_an_appearance_and_a_motion_network_of_one_kind(tmp_path: Path) -> None:
     rgb, flow = tiny_trained(("rgb",)), tiny_trained(("flow",))
     with pytest.raises(UserError, match="flow and rgb"):
