@@ -164,7 +164,10 @@ def _data_config(trained: Trained) -> DataConfig:
 
 @torch.no_grad()
 def check_against_torch(folder: Path, networks: Sequence[AMTnet], tolerance: float) -> None:
-    """Run the exported encode graph on noise and compare with torch. Raises UserError where they differ by more."""
+    """Run the exported encode graph on noise and compare with torch.
+
+    tolerance: as in TOLERANCE. Raises UserError where they differ by more.
+    """
     engine = make_engine(folder, "cpu")
     card = engine.card
     rng = np.random.default_rng(0)
