@@ -35,7 +35,8 @@ class AugmentationOptions:
     crop: 'ssd', IoU-constrained crops; 'jitter', windows of 0.55 to 1.25 times the picture that keep most of every
     actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up; or
     'none'. mirror: horizontal mirroring, half of the time.
-    copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste.
+    copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste; paste_growth: up to so many
+    times as large or as small as it is.
     """
 
     photometric: bool = True
@@ -43,6 +44,7 @@ class AugmentationOptions:
     crop: Literal["ssd", "jitter", "actor", "centred", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = 0.0
+    paste_growth: float = 1.0
 
 
 class Window(NamedTuple):

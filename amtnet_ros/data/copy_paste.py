@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtnet_ros.contracts import Float32, Int64, UInt8
-from amtnet_ros.data.scene import PastedScene, Scene, moved
+from amtnet_ros.data.scene import PastedScene, Place, Scene, moved
 
 Masks = Callable[[str], UInt8]
 """Name of a video → its actor's masks (T, h, w) uint8, at the flow's working resolution."""
@@ -38,9 +38,15 @@ class Donor:
 
 
 def paste(
-    rng: np.random.Generator, scene: Scene, frames: tuple[int, int], boxes: Float32, labels: Int64, donor: Donor
+    rng: np.random.Generator,
+    scene: Scene,
+    frames: tuple[int, int],
+    boxes: Float32,
+    labels: Int64,
+    donor: Donor,
+    growth: float = 1.0,
 ) -> tuple[Scene, Float32, Int64]:
-    """Lay a donor's actor over a scene at a random place.
+    """Lay a donor's actor over a scene at a random place, up to `growth` times as large or as small.
 
     frames: the pair; boxes: (K, 2, 4) float32 in pixels of the scene; labels: (K,).
     Returns the scene with the actor in it, and boxes and labels with the actor's appended; all as they were where no
@@ -48,20 +54,21 @@ def paste(
     """
     width, height = scene.size
     delta = frames[1] - frames[0]
-    centre = (donor.boxes[0, 0, :2] + donor.boxes[0, 0, 2:]) / 2
+    pair = [donor.masks[donor.frame + step] for step in (0, delta)]
     for _ in range(TRIALS):
-        target = rng.uniform((0, 0), (width, height))
-        x, y = (int(v) for v in np.rint(target - centre))
-        pair = [donor.masks[donor.frame + step] for step in (0, delta)]
-        placed = [moved(mask, (x, y)) for mask in pair]
-        if any(new.sum() < _LEAST_INSIDE * old.sum() for new, old in zip(placed, pair, strict=True)):
+        scale = float(np.exp(rng.uniform(-1, 1) * np.log(growth))) if growth > 1 else 1.0
+        centre = scale * (donor.boxes[0, 0, :2] + donor.boxes[0, 0, 2:]) / 2
+        x, y = (int(v) for v in np.rint(rng.uniform((0, 0), (width, height)) - centre))
+        place = Place(x, y, scale)
+        placed = [(moved(255 * mask, place) > 127).astype(np.uint8) for mask in pair]
+        if any(new.sum() < _LEAST_INSIDE * scale**2 * old.sum() for new, old in zip(placed, pair, strict=True)):
             continue
         if any(_covered(boxes[:, k], placed[k]) > MOST_COVERED for k in (0, 1)):
             continue
         limit = np.array([width, height] * 2, dtype=np.float32)
-        shifted = np.clip(donor.boxes + np.array([x, y, x, y], dtype=np.float32), 0, limit)
-        pasted = PastedScene(scene, donor.scene, donor.masks, donor.frame - frames[0], (x, y))
-        return pasted, np.concatenate([boxes, shifted]), np.concatenate([labels, donor.labels])
+        laid = np.clip(scale * donor.boxes + np.array([x, y, x, y], dtype=np.float32), 0, limit).astype(np.float32)
+        pasted = PastedScene(scene, donor.scene, donor.masks, donor.frame - frames[0], place)
+        return pasted, np.concatenate([boxes, laid]), np.concatenate([labels, donor.labels])
     return scene, boxes, labels
 
 

@@ -108,10 +108,11 @@ class PairSamples:
         t, delta = self._draw_pair(rng, video, options.deltas)
         scene, boxes, labels = self._look(video, t, delta)
         name = f"{video.name} frames {t}, {t + delta}"
-        if options.augmentation.copy_paste and rng.random() < options.augmentation.copy_paste:
+        drawn = options.augmentation
+        if drawn.copy_paste and rng.random() < drawn.copy_paste:
             donor, donor_name = self._draw_donor(rng, delta)
             before = len(labels)
-            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor)
+            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor, drawn.paste_growth)
             name += f" with {donor_name}" if len(labels) > before else ""
         return make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import cv2
 import numpy as np
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.annotations import AnnotatedVideo
+from amtnet_ros.data.augmentation import zoom_flow
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.repeats import near_repeats, repaired_flow
 
@@ -45,39 +47,57 @@ class VideoScene:
         return np.asarray(flows[t]) if self._repeats is None else repaired_flow(flows, self._repeats, t)
 
 
+class Place(NamedTuple):
+    """Where a picture is laid over another: its origin at (x, y) in whole pixels, it `scale` times as large."""
+
+    x: int
+    y: int
+    scale: float = 1.0
+
+
 class PastedScene:
-    """A scene with another video's actor cut out by its mask and laid over it.
+    """A scene with another video's actor cut out by its mask and laid over it; its flow grows as the actor does.
 
     frame t of the scene shows frame t + lag of the donor, whose first and last frame stand for those beyond its ends.
-    masks: (T, h, w) uint8 of the donor, in images of the scene's size. shift: (x, y) in whole pixels.
+    masks: (T, h, w) uint8 of the donor, 0 or 1, in images of the scene's size.
     """
 
-    def __init__(self, scene: Scene, donor: Scene, masks: UInt8, lag: int, shift: tuple[int, int]) -> None:
+    def __init__(self, scene: Scene, donor: Scene, masks: UInt8, lag: int, place: Place) -> None:
         if donor.size != scene.size or masks.shape[:0:-1] != scene.size:
             raise ValueError(
                 f"donor {donor.size} and masks {masks.shape[:0:-1]} must have the scene's size {scene.size}"
             )
-        self._scene, self._donor, self._masks, self._lag, self._shift = scene, donor, masks, lag, shift
+        self._scene, self._donor, self._masks, self._lag, self._place = scene, donor, masks, lag, place
         self.n_frames, self.size = scene.n_frames, scene.size
 
     def frame(self, t: int) -> UInt8:
         return self._lay_over(self._scene.frame(t), self._donor.frame(self._donor_frame(t)), t)
 
     def flow(self, t: int) -> UInt8:
-        return self._lay_over(self._scene.flow(t), self._donor.flow(self._donor_frame(t)), t)
+        flow, scale = self._donor.flow(self._donor_frame(t)), self._place.scale
+        zoomed = flow if scale == 1 else zoom_flow(flow, (scale, scale), mirror=False)
+        return self._lay_over(self._scene.flow(t), zoomed, t)
 
     def _donor_frame(self, t: int) -> int:
         return min(max(t + self._lag, 0), self._donor.n_frames - 1)
 
     def _lay_over(self, image: UInt8, actor: UInt8, t: int) -> UInt8:
-        mask = moved(self._masks[self._donor_frame(t)], self._shift)
-        return np.where(mask[..., None] > 0, moved(actor, self._shift), image)
+        cover = moved(255 * self._masks[self._donor_frame(t)], self._place)[..., None]
+        laid = moved(actor, self._place)
+        if self._place.scale == 1:
+            return np.where(cover > 0, laid, image)
+        share = cover.astype(np.float32) / 255  # between its pixels a resampled mask is neither
+        return np.asarray(np.rint(image + share * (laid.astype(np.float32) - image)), dtype=np.uint8)
 
 
-def moved(image: UInt8, shift: tuple[int, int]) -> UInt8:
-    """An image (h, w, ...) moved by whole pixels (x, y); zeros come in."""
+def moved(image: UInt8, place: Place) -> UInt8:
+    """An image (h, w, ...) as it lies in a picture of its size at `place`; zeros come in. Bilinear where scaled."""
     height, width = image.shape[:2]
-    x, y = shift
+    x, y, scale = place
+    if scale != 1:
+        # Pixel centres lie at +0.5: out + 0.5 = scale * (in + 0.5) + origin.
+        matrix = np.array([[scale, 0, x + (scale - 1) / 2], [0, scale, y + (scale - 1) / 2]])
+        return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), dtype=np.uint8)
     result = np.zeros_like(image)
     result[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = image[
         max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)

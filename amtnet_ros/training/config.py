@@ -92,6 +92,7 @@ class AugmentationConfig(_Section):
     crop: Literal["ssd", "jitter", "actor", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = Field(0.0, ge=0, le=1, description="how often another clip's actor is pasted in (J-HMDB only)")
+    paste_growth: float = Field(1.0, ge=1, description="up to so many times as large or as small")
 
 
 class LossConfig(_Section):
