@@ -36,7 +36,8 @@ class AugmentationOptions:
     actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up; or
     'none'. mirror: horizontal mirroring, half of the time.
     copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste; paste_growth: up to so many
-    times as large or as small as it is.
+    times as large or as small as it is; paste_stretch: its width up to so many times more or less, its height the
+    inverse; paste_turn: by up to so many degrees.
     """
 
     photometric: bool = True
@@ -45,6 +46,8 @@ class AugmentationOptions:
     mirror: bool = True
     copy_paste: float = 0.0
     paste_growth: float = 1.0
+    paste_stretch: float = 1.0
+    paste_turn: float = 0.0
 
 
 class Window(NamedTuple):

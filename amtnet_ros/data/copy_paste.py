@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from amtnet_ros.contracts import Float32, Int64, UInt8
+from amtnet_ros.data.augmentation import AugmentationOptions
 from amtnet_ros.data.scene import PastedScene, Place, Scene, moved
 
 Masks = Callable[[str], UInt8]
@@ -44,32 +46,48 @@ def paste(
     boxes: Float32,
     labels: Int64,
     donor: Donor,
-    growth: float = 1.0,
+    options: AugmentationOptions,
 ) -> tuple[Scene, Float32, Int64]:
-    """Lay a donor's actor over a scene at a random place, up to `growth` times as large or as small.
+    """Lay a donor's actor over a scene at a random place, its shape changed as the options say.
 
     frames: the pair; boxes: (K, 2, 4) float32 in pixels of the scene; labels: (K,).
-    Returns the scene with the actor in it, and boxes and labels with the actor's appended; all as they were where no
-    place was found that leaves every actor visible.
+    Returns the scene with the actor in it, and boxes and labels with the actor's appended, around what can be seen of
+    it; all as they were where no place was found that leaves every actor visible.
     """
-    width, height = scene.size
     delta = frames[1] - frames[0]
     pair = [donor.masks[donor.frame + step] for step in (0, delta)]
     for _ in range(TRIALS):
-        scale = float(np.exp(rng.uniform(-1, 1) * np.log(growth))) if growth > 1 else 1.0
-        centre = scale * (donor.boxes[0, 0, :2] + donor.boxes[0, 0, 2:]) / 2
-        x, y = (int(v) for v in np.rint(rng.uniform((0, 0), (width, height)) - centre))
-        place = Place(x, y, scale)
+        place = _draw_place(rng, scene.size, donor, options)
         placed = [(moved(255 * mask, place) > 127).astype(np.uint8) for mask in pair]
-        if any(new.sum() < _LEAST_INSIDE * scale**2 * old.sum() for new, old in zip(placed, pair, strict=True)):
+        least = _LEAST_INSIDE * place.scale**2
+        if any(new.sum() < max(1, least * old.sum()) for new, old in zip(placed, pair, strict=True)):
             continue
         if any(_covered(boxes[:, k], placed[k]) > MOST_COVERED for k in (0, 1)):
             continue
-        limit = np.array([width, height] * 2, dtype=np.float32)
-        laid = np.clip(scale * donor.boxes + np.array([x, y, x, y], dtype=np.float32), 0, limit).astype(np.float32)
         pasted = PastedScene(scene, donor.scene, donor.masks, donor.frame - frames[0], place)
-        return pasted, np.concatenate([boxes, laid]), np.concatenate([labels, donor.labels])
+        seen = np.stack([_bounds(mask) for mask in placed])[None]
+        return pasted, np.concatenate([boxes, seen]), np.concatenate([labels, donor.labels])
     return scene, boxes, labels
+
+
+def _draw_place(rng: np.random.Generator, size: tuple[int, int], donor: Donor, options: AugmentationOptions) -> Place:
+    """The actor's centre comes to lie anywhere in the picture."""
+
+    def drawn(limit: float) -> float:
+        return float(np.exp(rng.uniform(-1, 1) * np.log(limit))) if limit > 1 else 1.0
+
+    scale, stretch = drawn(options.paste_growth), drawn(options.paste_stretch)
+    turn = float(np.radians(rng.uniform(-1, 1) * options.paste_turn)) if options.paste_turn else 0.0
+    shape = Place(0, 0, scale, stretch, turn)
+    centre = (donor.boxes[0, 0, :2] + donor.boxes[0, 0, 2:]) / 2
+    x, y = rng.uniform((0, 0), size) - shape.matrix() @ centre
+    return shape._replace(x=float(np.rint(x)), y=float(np.rint(y)))
+
+
+def _bounds(mask: UInt8) -> Float32:
+    """The box (4,) around all of a mask (h, w) that is not empty."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return np.array([x, y, x + width, y + height], dtype=np.float32)
 
 
 def _covered(boxes: Float32, mask: UInt8) -> float:

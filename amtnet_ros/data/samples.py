@@ -112,7 +112,7 @@ class PairSamples:
         if drawn.copy_paste and rng.random() < drawn.copy_paste:
             donor, donor_name = self._draw_donor(rng, delta)
             before = len(labels)
-            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor, drawn.paste_growth)
+            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor, drawn)
             name += f" with {donor_name}" if len(labels) > before else ""
         return make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
 

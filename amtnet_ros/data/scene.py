@@ -6,12 +6,13 @@ from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.annotations import AnnotatedVideo
-from amtnet_ros.data.augmentation import zoom_flow
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.repeats import near_repeats, repaired_flow
+from amtnet_ros.flow.encoding import ZERO
 
 
 class Scene(Protocol):
@@ -48,11 +49,27 @@ class VideoScene:
 
 
 class Place(NamedTuple):
-    """Where a picture is laid over another: its origin at (x, y) in whole pixels, it `scale` times as large."""
+    """How a picture is laid over another: turned by `turn` radians (clockwise as seen) after it has grown.
 
-    x: int
-    y: int
+    x, y: where its origin, the upper left corner, goes, in pixels; whole ones where nothing else changes.
+    scale: growth of its area's side; stretch: width grows by so much more, height by so much less.
+    """
+
+    x: float
+    y: float
     scale: float = 1.0
+    stretch: float = 1.0
+    turn: float = 0.0
+
+    @property
+    def shifts_only(self) -> bool:
+        return self[2:] == (1.0, 1.0, 0.0)
+
+    def matrix(self) -> NDArray[np.float64]:
+        """(2, 2) float64: what becomes of a vector."""
+        sine, cosine = np.sin(self.turn), np.cos(self.turn)
+        turned = np.array([[cosine, -sine], [sine, cosine]])
+        return np.asarray(turned @ np.diag([self.scale * self.stretch, self.scale / self.stretch]))
 
 
 class PastedScene:
@@ -74,9 +91,8 @@ class PastedScene:
         return self._lay_over(self._scene.frame(t), self._donor.frame(self._donor_frame(t)), t)
 
     def flow(self, t: int) -> UInt8:
-        flow, scale = self._donor.flow(self._donor_frame(t)), self._place.scale
-        zoomed = flow if scale == 1 else zoom_flow(flow, (scale, scale), mirror=False)
-        return self._lay_over(self._scene.flow(t), zoomed, t)
+        flow = self._donor.flow(self._donor_frame(t))
+        return self._lay_over(self._scene.flow(t), flow if self._place.shifts_only else carried(flow, self._place), t)
 
     def _donor_frame(self, t: int) -> int:
         return min(max(t + self._lag, 0), self._donor.n_frames - 1)
@@ -84,22 +100,34 @@ class PastedScene:
     def _lay_over(self, image: UInt8, actor: UInt8, t: int) -> UInt8:
         cover = moved(255 * self._masks[self._donor_frame(t)], self._place)[..., None]
         laid = moved(actor, self._place)
-        if self._place.scale == 1:
+        if self._place.shifts_only:
             return np.where(cover > 0, laid, image)
         share = cover.astype(np.float32) / 255  # between its pixels a resampled mask is neither
         return np.asarray(np.rint(image + share * (laid.astype(np.float32) - image)), dtype=np.uint8)
 
 
 def moved(image: UInt8, place: Place) -> UInt8:
-    """An image (h, w, ...) as it lies in a picture of its size at `place`; zeros come in. Bilinear where scaled."""
+    """An image (h, w, ...) as it lies in a picture of its size; zeros come in. Bilinear, but for mere shifts."""
     height, width = image.shape[:2]
-    x, y, scale = place
-    if scale != 1:
-        # Pixel centres lie at +0.5: out + 0.5 = scale * (in + 0.5) + origin.
-        matrix = np.array([[scale, 0, x + (scale - 1) / 2], [0, scale, y + (scale - 1) / 2]])
-        return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), dtype=np.uint8)
+    if not place.shifts_only:
+        matrix, half = place.matrix(), np.array([0.5, 0.5])
+        # Pixel centres lie at +0.5: out + 0.5 = matrix @ (in + 0.5) + origin.
+        affine = np.column_stack([matrix, matrix @ half + place[:2] - half])
+        return np.asarray(cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR), dtype=np.uint8)
+    x, y = int(place.x), int(place.y)
     result = np.zeros_like(image)
     result[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)] = image[
         max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)
     ]
     return result
+
+
+def carried(flow: UInt8, place: Place) -> UInt8:
+    """An (h, w, 3) uint8 flow image, pixels where they were, of what moves as a picture laid at `place` does.
+
+    The magnitude grows by the scale, which lies between the growth of vectors in either direction.
+    """
+    linear = np.eye(3) * place.scale
+    linear[:2, :2] = place.matrix()
+    zero = np.full(3, float(ZERO))
+    return np.asarray(cv2.transform(flow, np.column_stack([linear, zero - linear @ zero])), dtype=np.uint8)

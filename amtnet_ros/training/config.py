@@ -93,6 +93,8 @@ class AugmentationConfig(_Section):
     mirror: bool = True
     copy_paste: float = Field(0.0, ge=0, le=1, description="how often another clip's actor is pasted in (J-HMDB only)")
     paste_growth: float = Field(1.0, ge=1, description="up to so many times as large or as small")
+    paste_stretch: float = Field(1.0, ge=1, description="its width up to so many times more or less")
+    paste_turn: float = Field(0.0, ge=0, le=180, description="up to so many degrees")
 
 
 class LossConfig(_Section):
