@@ -14,7 +14,7 @@ from amtnet_ros.evaluation.results import Evaluation, OnlineScores
 from amtnet_ros.evaluation.video_map import VideoMap
 
 SUMMARY_THRESHOLDS = (0.2, 0.5, 0.75)
-CLASS_THRESHOLDS = (0.2, 0.5)
+CLASS_THRESHOLDS = (0.2, 0.5, 0.75)
 _COLUMNS = ("definition", "frame-mAP", "0.2", "0.5", "0.75", "0.5:0.95", "accuracy")
 
 
@@ -112,9 +112,9 @@ def _class_table(result: Evaluation) -> Table:
     table.add_column("class")
     for scores in result.video_maps:
         for threshold in CLASS_THRESHOLDS:
-            table.add_column(f"{scores.definition.name} {threshold:g}", justify="right")
+            table.add_column(f"{scores.definition.name}\n{threshold:g}", justify="right")
     if result.frame_map is not None:
-        table.add_column("frame 0.5", justify="right")
+        table.add_column("frame\n0.5", justify="right")
     for label, name in enumerate(result.video_maps[0].classes):
         row = [
             _text(scores.average_precision[scores.thresholds.index(threshold), label])
