@@ -26,6 +26,7 @@ os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fa
 import rclpy  # noqa: E402
 from lifecycle_msgs.srv import GetState  # noqa: E402
 from rcl_interfaces.srv import SetParametersAtomically  # noqa: E402
+from rclpy._rclpy_pybind11 import NodeNameNonExistentError  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -174,6 +175,13 @@ class Stage:
         if not until():
             pytest.fail(f"filmed {len(stamps)} frames in vain:\n" + "\n".join(p.output for p in self.processes))
         return stamps
+
+    def used_by(self, node: str, ask: Callable[[str, str], list[tuple[str, Any]]]) -> list[tuple[str, Any]]:
+        """What a node uses, by one of rclpy's `get_…_by_node`; nothing where it is not known yet, or not any more."""
+        try:
+            return ask(node, "/")
+        except NodeNameNonExistentError:
+            return []
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """The answer of a service."""

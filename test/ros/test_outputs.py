@@ -118,8 +118,8 @@ def test_the_rviz_configuration_shows_what_a_detector_offers(stage: Stage) -> No
     kinds = {"sensor_msgs/msg/Image": "Image", "visualization_msgs/msg/MarkerArray": "MarkerArray"}
 
     def offered() -> dict[str, str]:
-        names = stage.node.get_publisher_names_and_types_by_node("detector", "/")
-        return {name: kinds[types[0]] for name, types in names if types[0] in kinds}
+        topics_of = stage.node.get_publisher_names_and_types_by_node
+        return {name: kinds[types[0]] for name, types in stage.used_by("detector", topics_of) if types[0] in kinds}
 
     assert wait_until(lambda: len(offered()) == 2 and offered(), "both are offered") == {
         topic: display["Class"].removeprefix("rviz_default_plugins/") for topic, display in topics.items()

@@ -30,9 +30,9 @@ def used(stage: Stage, node: str) -> dict[str, set[str]]:
         return {name for name, _ in answer}
 
     return {
-        "publish": names(stage.node.get_publisher_names_and_types_by_node(node, "/")),
-        "subscribe": names(stage.node.get_subscriber_names_and_types_by_node(node, "/")),
-        "reply": names(stage.node.get_service_names_and_types_by_node(node, "/")),
+        "publish": names(stage.used_by(node, stage.node.get_publisher_names_and_types_by_node)),
+        "subscribe": names(stage.used_by(node, stage.node.get_subscriber_names_and_types_by_node)),
+        "reply": names(stage.used_by(node, stage.node.get_service_names_and_types_by_node)),
     }
 
 
