@@ -87,14 +87,14 @@ class Environment:
             Step("links", "links to this checkout", (str(ROOT), Path(__file__)), "amtnet_ros", self.link_checkout),
         ]
         if tests:
-            lists_with_tests = [*lists, "test"]
+            of_tests = ["test", "weights"]
             steps.append(
                 Step(
                     "tests",
                     "PyTorch and test tools",
-                    requirements(["test"]),
+                    requirements(of_tests),
                     "wheels",
-                    lambda: self.install(lists_with_tests),
+                    lambda: self.install([*lists, *of_tests]),
                 )
             )
         return steps

@@ -70,7 +70,8 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
 
     labels: action classes; their index is the label of micro-tubes and tubes.
     image_size: side in pixels of the square input.
-    streams: what the network looks at; fusion, trunk, motion_stride: see the network.
+    streams: what the network looks at; fusion, trunk, motion_trunk, motion_stride: see the
+    network.
     delta: default distance of a pair in frames at the nominal `rate` (frames a second of the training video).
     flow: present where there is a motion stream. normalisation: of each stream, done inside the graph.
     precision: of the encode graph's arithmetic. opset: of both graphs.
@@ -87,6 +88,7 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
     trunk: str
+    motion_trunk: str | None = None
     motion_stride: int = Field(1, ge=1)
     delta: int = Field(1, ge=1)
     rate: float = Field(30.0, gt=0)

@@ -197,8 +197,9 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
     """Networks of the card's shape, untrained: one, or two for late fusion."""
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
     fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
+    n, size = len(card.labels), card.image_size
     return [
-        AMTnet(NetworkOptions(len(card.labels), card.trunk, part, fusion, card.image_size, card.motion_stride)).eval()
+        AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride, card.motion_trunk)).eval()
         for part in parts
     ]
 

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.model.inverted_residual import InvertedResidual, SameConv2d, batch_norm
+from amtnet_ros.model.pyramid import PYRAMID, PyramidTrunk
 from amtnet_ros.model.trunk import Trunk, register_trunk, widen_first_layer
 
 
@@ -40,81 +42,13 @@ STAGES = (
 STEM_CHANNELS = 32
 TOP_CHANNELS = 1280
 TAPS = (2, 4)  # the stages whose outputs have strides 8 and 16; the top has stride 32
-BATCH_NORM_EPS = 1e-3
 # Width and depth multipliers of the variants.
 VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
 
-PYRAMID_CHANNELS = (48, 128, 128, 128, 128, 128)
 
-
-class SameConv2d(nn.Conv2d):
-    """Convolution with TensorFlow's 'same' padding, which the ImageNet weights expect: more at the far end if odd."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, padding=kernel // 2, groups=self.groups)
-        pads: list[int] = []
-        for size in (x.shape[-1], x.shape[-2]):
-            total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        return F.conv2d(F.pad(x, pads), self.weight, self.bias, stride=stride, groups=self.groups)
-
-
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=0.01)
-
-
-class InvertedResidual(nn.Module):
-    """Expand 1x1, filter depthwise, project 1x1; added to its input where the shapes allow."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        inner = in_channels * expansion
-        self.expands = expansion != 1
-        if self.expands:
-            self._expand_conv = SameConv2d(in_channels, inner, 1, bias=False)
-            self._bn0 = _batch_norm(inner)
-        self._depthwise_conv = SameConv2d(inner, inner, kernel, stride=stride, groups=inner, bias=False)
-        self._bn1 = _batch_norm(inner)
-        self._project_conv = SameConv2d(inner, out_channels, 1, bias=False)
-        self._bn2 = _batch_norm(out_channels)
-        self.adds_input = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) → (B, out, ceil(H / stride), ceil(W / stride))."""
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        return torch.add(x, y) if self.adds_input else y
-
-
-class PoolBlock(nn.Module):
-    """One coarser map: the mean of the finer one, refined by a separable convolution added to it."""
-
-    def __init__(self, channels: int, to_one_cell: bool = False) -> None:
-        super().__init__()
-        self.pool: nn.Module = (
-            nn.AdaptiveAvgPool2d(1) if to_one_cell else nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False)
-        )
-        self.refine = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU6(inplace=True),
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, n, n) → (B, C, ceil(n / 2), ceil(n / 2)), or one cell."""
-        pooled: Tensor = self.pool(x)
-        return F.relu(pooled + self.refine(pooled))
-
-
-class EfficientNetLite(Trunk):
+class EfficientNetLite(PyramidTrunk):
     """EfficientNet-Lite, lateral 1x1 convolutions, a top-down path over strides 32, 16, 8, and three pooled maps."""
 
-    channels = PYRAMID_CHANNELS
     mean = (127.0, 127.0, 127.0)
     std = (128.0, 128.0, 128.0)
 
@@ -124,7 +58,7 @@ class EfficientNetLite(Trunk):
         self.variant = variant
         # Lite variants scale neither the stem nor the top, nor the depth of the first and last stage.
         self._conv_stem = SameConv2d(in_channels, STEM_CHANNELS, 3, stride=2, bias=False)
-        self._bn0 = _batch_norm(STEM_CHANNELS)
+        self._bn0 = batch_norm(STEM_CHANNELS)
         blocks: list[InvertedResidual] = []
         self.taps: list[int] = []
         previous = STEM_CHANNELS
@@ -142,25 +76,8 @@ class EfficientNetLite(Trunk):
                 tap_channels.append(out)
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv2d(previous, TOP_CHANNELS, 1, bias=False)
-        self._bn1 = _batch_norm(TOP_CHANNELS)
-
-        fine, middle, coarse = PYRAMID_CHANNELS[:3]
-        self.lateral = nn.ModuleList(
-            [
-                nn.Conv2d(tap_channels[0], fine, 1),
-                nn.Conv2d(tap_channels[1], middle, 1),
-                nn.Conv2d(TOP_CHANNELS, coarse, 1),
-            ]
-        )
-        self.reduce = nn.Conv2d(middle, fine, 1)
-        self.pyramid_norms = nn.ModuleList([nn.BatchNorm2d(c) for c in PYRAMID_CHANNELS[:3]])
-        self.coarser = nn.ModuleList([PoolBlock(coarse), PoolBlock(coarse), PoolBlock(coarse, to_one_cell=True)])
-
-    def cells(self, image_size: int) -> tuple[int, ...]:
-        sides = [math.ceil(image_size / stride) for stride in (8, 16, 32)]
-        for _ in range(2):
-            sides.append(math.ceil(sides[-1] / 2))
-        return (*sides, 1)
+        self._bn1 = batch_norm(TOP_CHANNELS)
+        self.build_pyramid((*tap_channels, TOP_CHANNELS))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = F.relu6(self._bn0(self._conv_stem(images)))
@@ -170,16 +87,7 @@ class EfficientNetLite(Trunk):
             if k in self.taps:
                 taps.append(x)
         top = F.relu6(self._bn1(self._conv_head(x)))
-        return self._pyramid(taps[0], taps[1], top)
-
-    def _pyramid(self, fine: Tensor, middle: Tensor, top: Tensor) -> list[Tensor]:
-        coarse = self.lateral[2](top)
-        middle = self.lateral[1](middle) + _grow_to(coarse, middle)
-        fine = self.lateral[0](fine) + _grow_to(self.reduce(middle), fine)
-        maps = [F.relu(norm(x)) for norm, x in zip(self.pyramid_norms, (fine, middle, coarse), strict=True)]
-        for block in self.coarser:
-            maps.append(block(maps[-1]))
-        return maps
+        return self.pyramid((*taps, top))
 
     def lowest(self, blocks: int) -> list[nn.Module]:
         """The stem and the first `blocks` blocks; none of them for 0."""
@@ -201,8 +109,7 @@ class EfficientNetLite(Trunk):
         if stem.shape[1] != self._conv_stem.in_channels:
             state["_conv_stem.weight"] = widen_first_layer(stem, self._conv_stem.in_channels)
         missing, unexpected = self.load_state_dict(state, strict=False)
-        pyramid = ("lateral.", "reduce.", "pyramid_norms.", "coarser.")
-        missing = [name for name in missing if not name.startswith(pyramid)]
+        missing = [name for name in missing if not name.startswith(PYRAMID)]
         if missing or unexpected:
             raise UserError(f"{path}: does not fit {self.variant}: missing {missing[:3]}, unknown {unexpected[:3]}")
 
@@ -211,11 +118,6 @@ def _round_channels(channels: float, divisor: int = 8) -> int:
     """The nearest multiple of 8, but never more than 10 % below (EfficientNet's rule)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-def _grow_to(x: Tensor, like: Tensor) -> Tensor:
-    """Nearest-neighbour upsampling to the size of `like`."""
-    return F.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 def _imagenet_file(variant: str) -> Path:

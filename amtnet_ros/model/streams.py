@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.model import efficientnet_lite, vgg16  # noqa: F401  (they register their trunks)
+from amtnet_ros.model import efficientnet_lite, mobilenet_v2, vgg16  # noqa: F401  (they register their trunks)
 from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fuse_one, fused_channels
 from amtnet_ros.model.trunk import TRUNKS, Trunk
 
@@ -25,6 +25,7 @@ class NetworkOptions:
 
     streams: 'rgb', 'flow', or both in this order.
     fusion: 'sum', 'mean' or 'concat'; ignored with one stream.
+    motion_trunk: the motion stream's, where it is another than `trunk`.
     motion_stride: the motion stream sees means of so many by so many pixels; flow is smooth, and costs less so.
     """
 
@@ -34,16 +35,22 @@ class NetworkOptions:
     fusion: str = "sum"
     image_size: int = 300
     motion_stride: int = 1
+    motion_trunk: str | None = None
 
     def __post_init__(self) -> None:
-        if self.trunk not in TRUNKS:
-            raise UserError(f"unknown trunk '{self.trunk}'; there are: {', '.join(sorted(TRUNKS))}")
+        for name in (self.trunk, self.motion_trunk):
+            if name is not None and name not in TRUNKS:
+                raise UserError(f"unknown trunk '{name}'; there are: {', '.join(sorted(TRUNKS))}")
         if self.streams not in (("rgb",), ("flow",), STREAMS):
             raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
         if self.fusion not in FUSIONS:
             raise UserError(f"unknown fusion '{self.fusion}'; there are: {', '.join(FUSIONS)}")
         if self.image_size % self.motion_stride:
             raise UserError(f"image_size {self.image_size} is no multiple of motion_stride {self.motion_stride}")
+
+    def trunk_of(self, stream: str) -> str:
+        """The name of a stream's trunk."""
+        return self.motion_trunk if stream == "flow" and self.motion_trunk else self.trunk
 
     def stride(self, stream: str) -> int:
         """Of a stream's input: so many pixels a side become one."""
@@ -69,19 +76,24 @@ class Streams(nn.Module):
         """Raises UserError where a picture is too small for a trunk."""
         super().__init__()
         self.options = options
-        self.trunks = nn.ModuleDict({stream: TRUNKS[options.trunk](IN_CHANNELS[stream]) for stream in options.streams})
+        self.trunks = nn.ModuleDict(
+            {stream: TRUNKS[options.trunk_of(stream)](IN_CHANNELS[stream]) for stream in options.streams}
+        )
         trunk = self.trunk(options.streams[0])
         both = len(options.streams) == 2
         self.channels = fused_channels(options.fusion, trunk.channels) if both else trunk.channels
         self.cells = trunk.cells(options.image_size)
         self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
         for stream in options.streams:
+            own, name = self.trunk(stream), options.trunk_of(stream)
+            if (own.channels, own.cells(options.image_size)) != (trunk.channels, self.cells):
+                raise UserError(f"the maps of {name} are not of the same shape as those of {options.trunk}")
             seen = options.image_size // options.stride(stream)
-            if min(self.trunk(stream).cells(seen)) < 1:
-                raise UserError(f"{options.trunk} finds nothing left to look at in {stream} of {seen}x{seen} pixels")
+            if min(own.cells(seen)) < 1:
+                raise UserError(f"{name} finds nothing left to look at in {stream} of {seen}x{seen} pixels")
             images = IN_CHANNELS[stream] // 3
-            self.register_buffer(f"{stream}_mean", torch.tensor(trunk.mean * images).view(-1, 1, 1), persistent=False)
-            self.register_buffer(f"{stream}_std", torch.tensor(trunk.std * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_mean", torch.tensor(own.mean * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_std", torch.tensor(own.std * images).view(-1, 1, 1), persistent=False)
 
     def trunk(self, stream: str) -> Trunk:
         """The trunk of a stream."""

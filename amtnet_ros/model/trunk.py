@@ -48,7 +48,8 @@ class Trunk(nn.Module, ABC):
     def load_initial_weights(self, source: str) -> None:
         """Start from weights learnt elsewhere.
 
-        source: 'imagenet' (whatever the trunk's registry or package offers) or the path of a local state dict.
+        source: 'imagenet' or another name of weights that a registry or package offers for the trunk, or the path of a
+        local state dict.
         Raises UserError where the source is missing or does not fit.
         """
 

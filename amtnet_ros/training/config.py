@@ -51,9 +51,10 @@ class DataConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    """See model.amtnet.NetworkOptions."""
+    """See model.streams.NetworkOptions."""
 
     trunk: str = "efficientnet_lite0"
+    motion_trunk: str | None = None
     streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
     image_size: int = Field(300, ge=64)
@@ -72,11 +73,12 @@ def is_trained(source: str | None) -> bool:
 class InitialConfig(_Section):
     """Where weights come from.
 
-    rgb, flow: 'imagenet', a file with a trunk's state dict (.pth), or what was trained before: a checkpoint (.pt) or a
-    model folder, e.g. models/light; null starts from random weights. heads: a checkpoint or folder whose heads to start
-    from (same fusion, or one stream; of other classes: boxes, background and classes of the same name); 'joined': those
-    of what both streams start from, such that the network starts with the mean of their answers (with sum and mean only
-    if both have learnt by the same heads); null: Xavier.
+    rgb, flow: 'imagenet' (EfficientNet-Lite, VGG-16), 'people' (MobileNetV2), a file with a trunk's state dict (.pth),
+    or what was trained before: a checkpoint (.pt) or a model folder, e.g. models/light; null starts from random
+    weights. heads: a checkpoint or folder whose heads to start from (same fusion, or one stream; of other classes:
+    boxes, background and classes of the same name); 'joined': those of what both streams start from, such that the
+    network starts with the mean of their answers (with sum and mean only if both have learnt by the same heads);
+    null: Xavier.
     """
 
     rgb: str | None = "imagenet"

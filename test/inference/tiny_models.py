@@ -57,15 +57,27 @@ class TinyTrunk(Trunk):
         raise UserError(f"{source}: these layers fit no weights but their own")
 
 
+class OtherTinyTrunk(TinyTrunk):
+    """Maps of the same shape from an input normalised otherwise."""
+
+    mean = (127.5, 127.5, 127.5)
+    std = (32.0, 32.0, 32.0)
+
+
 register_trunk("tiny")(TinyTrunk)
+register_trunk("other_tiny")(OtherTinyTrunk)
 
 
 def tiny_network(
-    streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0, motion_stride: int = 1
+    streams: tuple[str, ...] = ("rgb", "flow"),
+    fusion: str = "sum",
+    seed: int = 0,
+    motion_stride: int = 1,
+    motion_trunk: str | None = None,
 ) -> AMTnet:
     """Random, but so that scores spread widely, boxes differ, and batch statistics matter."""
     torch.manual_seed(seed)
-    network = AMTnet(NetworkOptions(len(LABELS), "tiny", streams, fusion, SIZE, motion_stride))
+    network = AMTnet(NetworkOptions(len(LABELS), "tiny", streams, fusion, SIZE, motion_stride, motion_trunk))
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -81,14 +93,29 @@ def tiny_network(
 
 
 def tiny_trained(
-    streams: tuple[str, ...] = ("rgb", "flow"), fusion: str = "sum", seed: int = 0, motion_stride: int = 1
+    streams: tuple[str, ...] = ("rgb", "flow"),
+    fusion: str = "sum",
+    seed: int = 0,
+    motion_stride: int = 1,
+    motion_trunk: str | None = None,
 ) -> Trained:
     """The network as if it came from a training run."""
     experiment = {"name": "tiny", "data": {"split": 2, "deltas": [2, 1]}, "run": {"seed": 7}}
-    return Trained(tiny_network(streams, fusion, seed, motion_stride), LABELS, experiment, iterations=10)
+    network = tiny_network(streams, fusion, seed, motion_stride, motion_trunk)
+    return Trained(network, LABELS, experiment, iterations=10)
 
 
-KINDS = ("sum", "mean", "concat", "rgb", "flow", "late", "sum of half-size motion", "late, half-size motion")
+KINDS = (
+    "sum",
+    "mean",
+    "concat",
+    "rgb",
+    "flow",
+    "late",
+    "sum of half-size motion",
+    "late, half-size motion",
+    "sum of two trunks",
+)
 """Of fusion, or of one stream alone."""
 
 
@@ -97,6 +124,8 @@ def trained_parts(kind: str) -> list[Trained]:
     stride = 2 if "half" in kind else 1
     if kind.startswith("late"):
         return [tiny_trained(("rgb",)), tiny_trained(("flow",), seed=1, motion_stride=stride)]
+    if kind == "sum of two trunks":
+        return [tiny_trained(motion_trunk="other_tiny")]
     if stride == 2:
         return [tiny_trained(motion_stride=stride)]
     return [tiny_trained((kind,)) if kind in ("rgb", "flow") else tiny_trained(fusion=kind)]

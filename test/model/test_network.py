@@ -149,6 +149,7 @@ def test_vgg16_trunk_equals_torchvisions_layers_up_to_conv5_3():
     ("options", "words"),
     [
         ({"trunk": "resnet"}, "unknown trunk 'resnet'"),
+        ({"motion_trunk": "resnet"}, "unknown trunk 'resnet'"),
         ({"fusion": "max"}, "unknown fusion 'max'"),
         ({"streams": ("flow", "rgb")}, "streams must be"),
         ({"motion_stride": 3, "image_size": 224}, "image_size 224 is no multiple of motion_stride 3"),
@@ -157,6 +158,14 @@ def test_vgg16_trunk_equals_torchvisions_layers_up_to_conv5_3():
 def test_an_impossible_network_is_refused_by_name(options, words):
     with pytest.raises(UserError, match=words):
         NetworkOptions(2, **options)
+
+
+def test_two_trunks_whose_maps_do_not_fit_are_refused():
+    with (
+        torch.device("meta"),
+        pytest.raises(UserError, match="maps of vgg16 are not of the same shape as those of eff"),
+    ):
+        AMTnet(NetworkOptions(2, "efficientnet_lite0", motion_trunk="vgg16"))
 
 
 def test_a_picture_too_small_for_a_trunk_is_refused():
