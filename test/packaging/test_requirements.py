@@ -8,6 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "dev" / "requirements"
 LISTS = sorted(path.stem for path in FOLDER.glob("*.in"))
+# Packages that are only read as files: nothing that they ask for is installed.
+AS_FILES = ["weights"]
 
 
 def pins(path):
@@ -21,7 +23,13 @@ def canonical(pin):
 
 def test_each_list_was_resolved():
     assert {"ros", "runtime", "build", "gpu", "test"} <= set(LISTS)
-    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == LISTS
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted([*LISTS, *AS_FILES])
+
+
+@pytest.mark.parametrize("name", AS_FILES)
+def test_every_package_read_as_a_file_is_pinned_exactly(name):
+    assert pins(FOLDER / f"{name}.txt")
+    assert all(canonical(pin) for pin in pins(FOLDER / f"{name}.txt"))
 
 
 @pytest.mark.parametrize("name", LISTS)
