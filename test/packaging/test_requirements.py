@@ -26,12 +26,6 @@ def test_each_list_was_resolved():
     assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted([*LISTS, *AS_FILES])
 
 
-@pytest.mark.parametrize("name", AS_FILES)
-def test_every_package_read_as_a_file_is_pinned_exactly(name):
-    assert pins(FOLDER / f"{name}.txt")
-    assert all(canonical(pin) for pin in pins(FOLDER / f"{name}.txt"))
-
-
 @pytest.mark.parametrize("name", LISTS)
 def test_every_pin_is_exact_and_the_resolved_list_keeps_what_was_asked_for(name):
     resolved = [canonical(pin) for pin in pins(FOLDER / f"{name}.txt")]
