@@ -14,11 +14,13 @@ import numpy as np
 
 from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.contract import FlowEngine, check_pair, to_working_size
 from amtnet_ros.flow.encoding import encode_flow, flow_scale
-from amtnet_ros.flow.engine import FlowEngine, check_pair, make_flow, to_working_size
+from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.stack import FlowStack, is_needed
 from amtnet_ros.inference.card import FlowCard, ModelCard
-from amtnet_ros.inference.engine import Encoded, Engine, Precision, Selection, make_engine
+from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
+from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.stream import AdaptiveDelta, Admission, FrameGate, PairMaker
 from amtnet_ros.tubes import LinkerCounters, LinkerOptions, TubeLinker
 

@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 
-from amtnet_ros.video import VideoWriter
+from amtnet_ros.media.video import VideoWriter
 
 SIZE = (160, 120)
 CLASSES = ("go_left", "go_right")

@@ -12,12 +12,13 @@ import pytest
 
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import FlowEngine, make_flow
+from amtnet_ros.flow.contract import FlowEngine
+from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.stack import window
-from amtnet_ros.inference.engine import make_engine
+from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.tubes import LinkerOptions
-from amtnet_ros.video import open_source
 
 SECOND = 1_000_000_000
 CLIP = "jhmdb21/videos/walk/"

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
-from amtnet_ros.inference.engine import Encoded, Engine, Selection, make_engine
+from amtnet_ros.inference.contract import Encoded, Engine, Selection
+from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.video import open_source
 
 
 class Clock:

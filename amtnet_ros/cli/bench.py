@@ -8,13 +8,16 @@ import click
 
 # what → (module:attribute of the click command, one line of help)
 BENCHES: dict[str, tuple[str, str]] = {
-    "pipeline": ("amtnet_ros.cli.bench_pipeline:bench_pipeline", "Frames a second and milliseconds a stage."),
-    "engines": ("amtnet_ros.cli.bench_engines:bench_engines", "Engines side by side, against the published way."),
-    "cameras": ("amtnet_ros.cli.bench_cameras:bench_cameras", "How many cameras one engine can serve."),
-    "node": ("amtnet_ros.cli.bench_node:bench_node", "The detector through DDS: from an image's stamp to its tubes."),
-    "eval": ("amtnet_ros.cli.bench_eval:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
-    "tubes": ("amtnet_ros.cli.bench_tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
-    "flow": ("amtnet_ros.cli.bench_flow:bench_flow", "Optical flow: speed and accuracy of the engines side by side."),
+    "pipeline": ("amtnet_ros.bench.pipeline:bench_pipeline", "Frames a second and milliseconds a stage."),
+    "engines": ("amtnet_ros.bench.engines:bench_engines", "Engines side by side, against the published way."),
+    "cameras": ("amtnet_ros.bench.cameras:bench_cameras", "How many cameras one engine can serve."),
+    "node": (
+        "amtnet_ros.bench.node:bench_node",
+        "The detector through DDS: from an image's stamp to its tubes.",
+    ),
+    "eval": ("amtnet_ros.bench.scoring:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
+    "tubes": ("amtnet_ros.bench.tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
+    "flow": ("amtnet_ros.bench.flow:bench_flow", "Optical flow: speed and accuracy of the engines side by side."),
 }
 DEFAULT = "pipeline"
 

@@ -7,7 +7,6 @@ import ctypes
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,8 @@ from rich.markup import escape
 
 from amtnet_ros.cli.demo_clip import demo_clip
 from amtnet_ros.errors import UserError
-from amtnet_ros.video import open_source
+from amtnet_ros.media.video import open_source
+from amtnet_ros.ros.domain import free_domain
 
 READY = 60
 """Seconds that the three may take to find each other."""
@@ -211,13 +211,3 @@ class Stage:
 def end_with_parent() -> None:
     """In a new process: be interrupted when the process that started this one dies, be it by SIGKILL."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def free_domain() -> int:
-    """A ROS domain that nobody uses on this machine: the port of its first participant is free."""
-    for attempt in range(100):
-        domain = 1 + (os.getpid() + attempt) % 100
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-            probe.bind(("", 7410 + 250 * domain))
-            return domain
-    raise UserError("all ROS domains from 1 to 100 are in use on this machine")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amtnet_ros import __version__
-from amtnet_ros.cli.machine import machine
+from amtnet_ros.bench.machine import machine
 from amtnet_ros.errors import UserError
 
 # module → (distribution, what it is needed for); the first group is needed to run at all
@@ -94,7 +94,7 @@ def _device(console: Console, device: str) -> bool:
 
 def _models(console: Console, device: str) -> bool:
     from amtnet_ros.inference.card import list_models
-    from amtnet_ros.inference.engine import make_engine
+    from amtnet_ros.inference.factory import make_engine
 
     table = Table("model", "verdict", title="Models")
     table.add_column("provider", overflow="fold")  # of all columns this one must be whole

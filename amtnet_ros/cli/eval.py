@@ -14,14 +14,13 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.cli.options import data_root_option, precision_option
+from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import KeptDetections, make_kept, open_kept
+from amtnet_ros.evaluation.kept import KeptDetections, detect_video, make_kept, open_kept
 from amtnet_ros.evaluation.report import as_json, headline, latex_rows, markdown_rows, print_tables
 from amtnet_ros.evaluation.results import Evaluation, evaluate_tubes
-from amtnet_ros.evaluation.running import detect_video
 from amtnet_ros.evaluation.scoring import evaluate_kept
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
 from amtnet_ros.evaluation.video_map import DEFINITIONS, Definition, tube_nms
@@ -137,7 +136,7 @@ def check(source: str, videos: bool, data_root: Path) -> None:
     dataset = read_dataset(source, data_root)
     if videos:
         from amtnet_ros.data.custom import check_videos
-        from amtnet_ros.video import open_source
+        from amtnet_ros.media.video import open_source
 
         def measure(path: Path) -> tuple[int, int, int]:
             n_frames, size = 0, (0, 0)
@@ -152,8 +151,8 @@ def check(source: str, videos: bool, data_root: Path) -> None:
 def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections:
     """Detections of all test videos: those kept from earlier runs, the others made now."""
     from amtnet_ros.inference.card import find_model, read_card
+    from amtnet_ros.inference.contract import Selection
     from amtnet_ros.inference.device import choose_device, choose_precision
-    from amtnet_ros.inference.engine import Selection
 
     card = read_card(find_model(options["model"]))
     if card.labels != ground_truth.classes:
@@ -187,8 +186,8 @@ def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections
 
 
 def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipeline:
-    from amtnet_ros.flow.engine import make_flow
-    from amtnet_ros.inference.engine import make_engine
+    from amtnet_ros.flow.factory import make_flow
+    from amtnet_ros.inference.factory import make_engine
     from amtnet_ros.pipeline import Pipeline, PipelineOptions
 
     flow = None
@@ -203,8 +202,8 @@ def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipe
 
 def _record(result: Evaluation, dataset: str, made_with: Mapping[str, str], options: dict[str, Any]) -> None:
     """The few figures that models are compared by, into the card."""
+    from amtnet_ros.deploy.folder import record_accuracy
     from amtnet_ros.inference.card import find_model
-    from amtnet_ros.inference.folder import record_accuracy
 
     measured = {f"{dataset} delta {made_with['delta']} {name}": value for name, value in headline(result).items()}
     record_accuracy(find_model(options["model"]), measured, int8=made_with["precision"] == "int8")
@@ -245,7 +244,7 @@ def show(result: Evaluation, name: str, options: dict[str, Any], made_with: Mapp
     name: for rows and the picture, unless --name gives another. made_with: settings, for the record in JSON.
     """
     if options["curves"] is not None:
-        from amtnet_ros.evaluation.plots import plot_curves
+        from amtnet_ros.evaluation.report import plot_curves
 
         if options["curves_at"] not in result.video_maps[0].thresholds:
             known = ", ".join(f"{threshold:g}" for threshold in result.video_maps[0].thresholds)

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.cli.options import data_root_option
+from amtnet_ros.command_options import data_root_option
 
 if TYPE_CHECKING:
     from amtnet_ros.inference.card import ModelCard
@@ -41,7 +41,7 @@ def export(
     overwrite: bool,
 ) -> None:
     """Export CHECKPOINT as a model folder (two ONNX graphs and a card), checked against torch."""
-    from amtnet_ros.inference.export import ExportOptions, export_model, read_trained
+    from amtnet_ros.deploy.export import ExportOptions, export_model, read_trained
 
     trained = [read_trained(path) for path in (checkpoint, late) if path is not None]
     options = ExportOptions(description, delta, rate, precision, half_weights)
@@ -61,9 +61,9 @@ def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path)
     It lies beside the fp32 one, and CPUs with instructions for it then use it.
     """
     from amtnet_ros.data.sources import read_dataset
+    from amtnet_ros.deploy.calibration import inputs_of_videos
+    from amtnet_ros.deploy.quantise import quantise_model
     from amtnet_ros.inference.card import find_model, read_card
-    from amtnet_ros.inference.offline import inputs_of_videos
-    from amtnet_ros.inference.quantise import quantise_model
 
     folder = find_model(model)
     videos = read_dataset(dataset, data_root)

@@ -18,9 +18,10 @@ from rich.progress import track
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.colour import picture
+from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine
 from amtnet_ros.flow.encoding import encode_flow
-from amtnet_ros.flow.engine import ENGINES, WORKING_SIZE, FlowEngine, make_flow
-from amtnet_ros.video import Source, VideoWriter, open_source
+from amtnet_ros.flow.factory import ENGINES, make_flow
+from amtnet_ros.media.video import Source, VideoWriter, open_source
 
 Fields = Iterator[tuple[UInt8, Float32]]
 """Frames, each with the flow that starts from it."""

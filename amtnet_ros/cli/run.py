@@ -12,14 +12,14 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.annotated_video import AnnotatedVideo
-from amtnet_ros.cli.options import precision_option
+from amtnet_ros.command_options import precision_option
 from amtnet_ros.contracts import TubeUpdate, UInt8
-from amtnet_ros.inference.engine import Precision
+from amtnet_ros.inference.contract import Precision
+from amtnet_ros.media.annotated_video import AnnotatedVideo
+from amtnet_ros.media.tube_lines import TubeRecorder, table_of
+from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.recording import TubeRecorder, table_of
 from amtnet_ros.tubes import LinkerOptions
-from amtnet_ros.video import Source, VideoWriter, Webcam, open_source
 
 DEFAULT_MODEL = "light"
 

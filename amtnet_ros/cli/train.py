@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from amtnet_ros.cli.options import data_root_option
+from amtnet_ros.command_options import data_root_option
 from amtnet_ros.errors import UserError
 
 

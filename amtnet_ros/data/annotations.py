@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from amtnet_ros.contracts import Float32, Int64
+import numpy as np
+
+from amtnet_ros.contracts import Bool, Float32, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +57,49 @@ def spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
     if count is None or count >= len(names):
         return names
     return tuple(names[i * len(names) // count] for i in range(count))
+
+
+def micro_tubes_at(video: AnnotatedVideo, t: int, delta: int) -> tuple[Float32, Int64] | None:
+    """The ground-truth micro-tubes (K, 2, 4) source pixels and labels (K,) of the pair (t, t + delta).
+
+    None where the pair cannot be learnt from: see `pair_starts`.
+    """
+    boxes, labels = [], []
+    for instance in video.instances:
+        at = [_position(instance, frame) for frame in (t, t + delta)]
+        if at[0] is not None and at[1] is not None:
+            boxes.append(instance.boxes[[at[0], at[1]]])
+            labels.append(instance.label)
+        elif any(instance.frames[0] <= frame <= instance.frames[-1] for frame in (t, t + delta)):
+            return None
+    if not boxes:
+        return None
+    return np.stack(boxes), np.array(labels, dtype=np.int64)
+
+
+def pair_starts(video: AnnotatedVideo, delta: int) -> Int64:
+    """Frames t, ascending, whose pair (t, t + delta) can be learnt from.
+
+    At least one action must have a box in both frames. No action may have one in only one of them (as in the release),
+    nor go on in either of them without a box (sparse annotations): it would be taught as background.
+    """
+    n_starts = video.n_frames - delta
+    if n_starts <= 0:
+        return np.zeros(0, dtype=np.int64)
+    some = np.zeros(n_starts, dtype=np.bool_)
+    spoilt = np.zeros(n_starts, dtype=np.bool_)
+    for instance in video.instances:
+        boxed: Bool = np.zeros(video.n_frames, dtype=np.bool_)
+        boxed[instance.frames] = True
+        going_on: Bool = np.zeros(video.n_frames, dtype=np.bool_)
+        going_on[instance.frames[0] : instance.frames[-1] + 1] = True
+        both = boxed[:n_starts] & boxed[delta:]
+        some |= both
+        spoilt |= (going_on[:n_starts] | going_on[delta:]) & ~both
+    return np.flatnonzero(some & ~spoilt)
+
+
+def _position(instance: ActionInstance, frame: int) -> int | None:
+    """Index of a frame's box, if it has one."""
+    at = int(np.searchsorted(instance.frames, frame))
+    return at if at < len(instance.frames) and instance.frames[at] == frame else None

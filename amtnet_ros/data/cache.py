@@ -18,9 +18,10 @@ from amtnet_ros.contracts import Bool, UInt8
 from amtnet_ros.data.annotations import AnnotatedVideo
 from amtnet_ros.data.repeats import near_repeats
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine, to_working_size
 from amtnet_ros.flow.encoding import encode_flow
-from amtnet_ros.flow.engine import WORKING_SIZE, FlowEngine, make_flow, to_working_size
-from amtnet_ros.video import open_source
+from amtnet_ros.flow.factory import make_flow
+from amtnet_ros.media.video import open_source
 
 _PARTIAL = ".part"
 _ABANDONED_AFTER = 3600.0  # seconds; a partial file this old belongs to a process that was killed

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from amtnet_ros.contracts import Float32, Int64, UInt8
-from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
+from amtnet_ros.data.annotations import AnnotatedVideo, Dataset, micro_tubes_at, pair_starts
 from amtnet_ros.data.augmentation import (
     FLOW_BORDER,
     RGB_BORDER,
@@ -24,7 +24,6 @@ from amtnet_ros.data.augmentation import (
 )
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.copy_paste import Donor, Masks, paste
-from amtnet_ros.data.pairs import micro_tubes_at, pair_starts
 from amtnet_ros.data.repeats import RepeatHandling
 from amtnet_ros.data.scene import Scene, VideoScene
 from amtnet_ros.errors import UserError

@@ -9,10 +9,9 @@ import numpy as np
 
 from amtnet_ros.contracts import Float32, Int64, Tube, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
-from amtnet_ros.evaluation.classification import classification_accuracy
 from amtnet_ros.evaluation.linking import SHARES, observed_frames
 from amtnet_ros.evaluation.overlap import box_iou
-from amtnet_ros.evaluation.tubes import ScoredTube
+from amtnet_ros.evaluation.tubes import ScoredTube, classification_accuracy
 from amtnet_ros.evaluation.video_map import Definition, VideoMap, video_map
 
 RIGHT_PLACE = 0.5

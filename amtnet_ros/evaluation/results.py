@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtnet_ros.data.annotations import Dataset
-from amtnet_ros.evaluation.classification import classification_accuracy
 from amtnet_ros.evaluation.frame_map import FrameMap
 from amtnet_ros.evaluation.online import IdentityErrors, ObservedScore
-from amtnet_ros.evaluation.tubes import ScoredTube
+from amtnet_ros.evaluation.tubes import ScoredTube, classification_accuracy
 from amtnet_ros.evaluation.video_map import Definition, VideoMap, video_map
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import WORKING_SIZE, check_pair, to_grey
+from amtnet_ros.flow.contract import WORKING_SIZE, check_pair, to_grey
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.flow.engine import FlowEngine, check_pair, to_grey, to_working_size
+from amtnet_ros.flow.contract import FlowEngine, check_pair, to_grey, to_working_size
 
 # Of 4859 consecutive frames of J-HMDB clips none correlates below 0.52 or jumps by more than 14 grey levels; of first
 # frames of different clips, 99 in 100 correlate below 0.42.

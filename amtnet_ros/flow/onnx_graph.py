@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.brox_options import PRESETS, BroxOptions, chebyshev_weights, level_sizes, smoothing_kernel
-from amtnet_ros.flow.engine import WORKING_SIZE
+from amtnet_ros.flow.contract import WORKING_SIZE
 from amtnet_ros.flow.onnx_engine import INPUTS, OUTPUT
 
 OPSET = 20

@@ -12,7 +12,7 @@ from torchvision.models import optical_flow
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import WORKING_SIZE, to_working_size
+from amtnet_ros.flow.contract import WORKING_SIZE, to_working_size
 from amtnet_ros.flow.torch_engine import TorchFlow
 
 VARIANTS = {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import check_pair
+from amtnet_ros.flow.contract import check_pair
 
 
 def choose_device(text: str) -> torch.device:

@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, ModelCard
-from amtnet_ros.inference.engine import PRECISIONS, Precision
+from amtnet_ros.inference.contract import PRECISIONS, Precision
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.engine import to_working_size
+from amtnet_ros.flow.contract import to_working_size
 
 Placement = Literal["auto", "host", "device"]
 PLACEMENTS: tuple[Placement, ...] = ("auto", "host", "device")

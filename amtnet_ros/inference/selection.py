@@ -10,10 +10,11 @@ import numpy as np
 from amtnet_ros.contracts import Float32, Frame, Int64, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard
-from amtnet_ros.inference.engine import Encoded, Selection
-from amtnet_ros.inference.voting import vote
+from amtnet_ros.inference.contract import Encoded, Selection
 
 Resized = TypeVar("Resized")
+CANDIDATES = 1000
+"""Only so many priors, those with the best class scores, are decoded and go into non-maximum suppression."""
 
 
 class Survivors(NamedTuple):
@@ -99,3 +100,22 @@ def _check(image: UInt8, what: str, side: int | None, channels: int) -> None:
     fits = image.ndim == 3 and image.shape[2] == channels and 0 not in image.shape
     if not fits or (side is not None and image.shape[:2] != (side, side)):
         raise UserError(f"{what}: has shape {image.shape}; must be ({', '.join(map(str, expected))})")
+
+
+def vote(boxes: Float32, scores: Float32, min_iou: float) -> Float32:
+    """Each micro-tube's boxes become the mean of those around it, weighted by their scores → (n, 2, 4).
+
+    boxes: (n, 2, 4) corners, of all classes: the best box of another class lies on the same actor.
+    scores: (n,), above 0. min_iou: those vote whose boxes in the first frame overlap by more; each votes for itself.
+    """
+    first = boxes[:, 0]
+    low = np.maximum(first[:, None, :2], first[None, :, :2])
+    high = np.minimum(first[:, None, 2:], first[None, :, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=-1)
+    area = (first[:, 2:] - first[:, :2]).prod(axis=-1)
+    union = area[:, None] + area[None, :] - common
+    # As a product, since boxes may be empty.
+    weight = ((common > min_iou * union) | np.eye(len(boxes), dtype=np.bool_)) * scores
+    weight /= weight.sum(axis=1, keepdims=True)
+    voted: Float32 = (weight @ boxes.reshape(-1, 8)).reshape(-1, 2, 4).astype(np.float32)
+    return voted

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
@@ -15,14 +16,12 @@ from torchvision.ops import batched_nms
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ModelCard
-from amtnet_ros.inference.deployed import deploy
-from amtnet_ros.inference.detect_graph import CANDIDATES
-from amtnet_ros.inference.encode_graph import read_weights, weight_names
-from amtnet_ros.inference.engine import Encoded, Selection
+from amtnet_ros.inference.contract import Encoded, Selection
 from amtnet_ros.inference.resize import SIZES_KEPT, Placement, resize_matrices, resize_on_host, resizes_on_device
-from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
+from amtnet_ros.inference.selection import CANDIDATES, Survivors, check_pair, network_inputs, to_micro_tubes
 from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.boxes import decode_micro_tubes
+from amtnet_ros.model.deployed import deploy, weight_names
+from amtnet_ros.model.priors import decode_micro_tubes
 from amtnet_ros.model.streams import NetworkOptions
 
 
@@ -214,6 +213,15 @@ def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder}: the graph's weights are not those of {card.trunk} ({reason})") from error
     return module
+
+
+def read_weights(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, Tensor]:
+    """The network's weights, by their names in torch. Raises UserError where one is missing."""
+    found = {tensor.name: tensor for tensor in model.graph.initializer}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise UserError(f"the graph holds no weight '{missing[0]}'; the torch engine needs a model exported as fp32")
+    return {name: torch.from_numpy(onnx.numpy_helper.to_array(found[name]).copy()) for name in names}
 
 
 def choose_torch_device(text: str, require_gpu: bool = False) -> torch.device:

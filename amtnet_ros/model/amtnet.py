@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from amtnet_ros.model.boxes import decode_micro_tubes
 from amtnet_ros.model.heads import MicroTubeHeads
-from amtnet_ros.model.priors import make_priors
+from amtnet_ros.model.priors import decode_micro_tubes, make_priors
 from amtnet_ros.model.streams import NetworkOptions, Streams
 
 

@@ -11,7 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from amtnet_ros.inference.engine import Engine
+from amtnet_ros.inference.contract import Engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.ros.depth import DepthInput
 from amtnet_ros.ros.messages import nanoseconds

@@ -17,8 +17,8 @@ from vision_msgs.msg import BoundingBox3D, Detection3D, Detection3DArray, Object
 
 from amtnet_ros.contracts import Float32, Tube, TubeState
 from amtnet_ros.errors import UserError
-from amtnet_ros.places import Intrinsics, Place, place_in_depth, place_in_points
 from amtnet_ros.ros.messages import nanoseconds, newest_box
+from amtnet_ros.ros.places import Intrinsics, Place, place_in_depth, place_in_points
 from amtnet_ros.ros.qos import NEWEST_IMAGE
 from amtnet_ros.ros.worker import Step
 

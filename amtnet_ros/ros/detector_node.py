@@ -13,11 +13,10 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.cameras import SharedEngine
-from amtnet_ros.inference.engine import make_engine
+from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros.camera import Camera
-from amtnet_ros.ros.diagnostics import Diagnostics
-from amtnet_ros.ros.monitor import on_cpu
+from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
 

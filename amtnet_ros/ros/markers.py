@@ -11,10 +11,10 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
-from amtnet_ros.drawing import colour_of
-from amtnet_ros.places import Place
+from amtnet_ros.media.drawing import colour_of
 from amtnet_ros.ros.depth import pose_of, size_of
 from amtnet_ros.ros.messages import newest_box
+from amtnet_ros.ros.places import Place
 
 _FIELD_OF_VIEW = 1.05  # radians, horizontal; assumed while no CameraInfo says better
 _LINE = 0.006  # metres

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import time
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, JumpThreshold
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
@@ -17,9 +21,9 @@ from amtnet_ros.contracts import TubeState
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.ros.health import ERROR, OK, WARN, Health, status
+from amtnet_ros.ros.health import ERROR, OK, WARN, Health, Input, complaint, status
 from amtnet_ros.ros.parameters import Parameters
-from amtnet_ros.ros.watch import Input, complaint
+from amtnet_ros.ros.qos import RESULTS
 from amtnet_ros.ros.worker import Step, Worker
 
 _REPEAT = 10.0  # seconds between two warnings of the same kind
@@ -165,3 +169,29 @@ class Monitor:
 def on_cpu(provider: str) -> bool:
     """Whether a network with this execution provider runs on the CPU."""
     return "cpu" in provider.lower()
+
+
+class Diagnostics:
+    """Publishes what the cameras' monitors know.
+
+    situation: what the node is doing, in a word or two. failure: why it could not be configured, or "".
+    """
+
+    def __init__(self, node: Node, monitors: Sequence[Monitor]) -> None:
+        self._node, self._monitors = node, monitors
+        self.situation, self.failure = "not configured", ""
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
+        self._timer = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._jumps = node.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True),
+            post_callback=self._on_clock_jump,
+        )
+
+    def _report(self) -> None:
+        report = DiagnosticArray(status=[monitor.status(self.situation, self.failure) for monitor in self._monitors])
+        report.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(report)
+
+    def _on_clock_jump(self, jump: Any) -> None:
+        for monitor in self._monitors:
+            monitor.on_clock_jump()

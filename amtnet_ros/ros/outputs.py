@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
-from amtnet_ros.drawing import Style, TubePainter
+from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.msg import ActionTubeArray, Latency
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.depth import DepthInput, detections_3d

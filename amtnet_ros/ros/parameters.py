@@ -13,8 +13,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from amtnet_ros.drawing import Style
 from amtnet_ros.errors import UserError
+from amtnet_ros.media.drawing import Style
 from amtnet_ros.pipeline import PipelineOptions
 from amtnet_ros.tubes import LinkerOptions
 from amtnet_ros.tubes.options import CHOICES

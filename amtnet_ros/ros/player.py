@@ -23,12 +23,12 @@ from std_msgs.msg import Header
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.media.video import Source, Webcam, open_source
 from amtnet_ros.msg import Latency
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.process import ros, run_command
 from amtnet_ros.ros.qos import PICTURES, RESULTS
-from amtnet_ros.video import Source, Webcam, open_source
 
 _LATEST = 1.0  # seconds a frame may be late before the schedule starts anew
 _INTRODUCTION = 0.5  # seconds from our finding the subscribers until they, too, have found us

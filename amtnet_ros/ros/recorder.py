@@ -14,15 +14,15 @@ from rclpy.node import Node
 from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 
-from amtnet_ros.annotated_video import AnnotatedVideo
 from amtnet_ros.errors import UserError
+from amtnet_ros.media.annotated_video import AnnotatedVideo
+from amtnet_ros.media.tube_lines import TubeRecorder, table_of
+from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.msg import ActionTubeArray
-from amtnet_ros.recording import TubeRecorder, table_of
 from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds, update_from
 from amtnet_ros.ros.process import ros, run_command, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
-from amtnet_ros.video import VideoWriter
 
 _INTRODUCTION = 0.2  # seconds between two looks for a detector; by the second, it has found us as well
 _WITHOUT_DETECTOR = 10.0  # seconds after which images are recorded although there is no detector

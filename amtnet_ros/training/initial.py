@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from amtnet_ros.deploy.unfolding import read_as_checkpoint
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.unfolding import read_as_checkpoint
 from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint, make_network
 from amtnet_ros.model.heads import MicroTubeHeads
 from amtnet_ros.model.streams import STREAMS, Streams
-from amtnet_ros.training.checkpoint import averaged_weights, load_checkpoint, make_network
 from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, Experiment, InitialConfig, is_trained
 
 

@@ -16,8 +16,7 @@ from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.samples import PairSample
 from amtnet_ros.errors import UserError
 from amtnet_ros.training.config import Experiment
-from amtnet_ros.training.curves import draw_curves
-from amtnet_ros.training.pictures import sheet
+from amtnet_ros.training.pictures import draw_curves, sheet
 
 CHECKPOINT = "checkpoint.pt"
 

@@ -25,18 +25,16 @@ from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.amtnet import AMTnet
+from amtnet_ros.model.checkpoint import TrainingFacts, load_checkpoint, save_checkpoint
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch, Plan, batches, collate
-from amtnet_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.training.config import DataConfig, Experiment, first_difference
 from amtnet_ros.training.distributed import Processes
-from amtnet_ros.training.environment import describe_environment
+from amtnet_ros.training.environment import StopRequest, describe_environment, memory_advice
 from amtnet_ros.training.initial import earlier_runs, initialise, lacks_statistics, read_teacher
 from amtnet_ros.training.learner import Learner, freeze
-from amtnet_ros.training.memory import memory_advice
 from amtnet_ros.training.run_folder import RunFolder
 from amtnet_ros.training.statistics import SAMPLES
-from amtnet_ros.training.stopping import StopRequest
 from amtnet_ros.training.tasks import make_task
 from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation
 
@@ -163,11 +161,16 @@ class Trainer:
             "options": asdict(self.learner.network.options),
             "labels": list(self.dataset.classes),
             "experiment": self.experiment.model_dump_json(),
+            "facts": json.dumps(asdict(self._facts())),
             "earlier": self._earlier,
             "processes": self.processes.world,
             **self.learner.state(),
         }
         save_checkpoint(self.folder.checkpoint, content)
+
+    def _facts(self) -> TrainingFacts:
+        data = self.experiment.data
+        return TrainingFacts(data.dataset, data.split, self.experiment.run.seed, data.deltas, data.flow, data.placement)
 
     def _resume(self, content: dict[str, Any], allow_changes: bool) -> None:
         if not allow_changes:

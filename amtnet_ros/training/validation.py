@@ -16,8 +16,8 @@ from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.samples import PairOptions, PairSample, plain_sample
 from amtnet_ros.evaluation.frame_map import FrameDetections, frame_map
 from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.boxes import pairwise_iou
 from amtnet_ros.model.classifier import ActorClassifier
+from amtnet_ros.model.priors import pairwise_iou
 from amtnet_ros.training.batches import collate
 
 FOUND_IOU = 0.5

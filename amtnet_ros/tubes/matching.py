@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from amtnet_ros.boxes import iou, overlaps, ranges
 from amtnet_ros.contracts import Float32, Int64
-from amtnet_ros.tubes.boxes import iou, overlaps, ranges
 from amtnet_ros.tubes.live import LiveTubes
 from amtnet_ros.tubes.options import LinkerOptions
 from amtnet_ros.tubes.selection import Candidates

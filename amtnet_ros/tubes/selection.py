@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amtnet_ros.boxes import nms
 from amtnet_ros.contracts import Bool, Float32, Int64, MicroTubes
-from amtnet_ros.tubes.boxes import nms
 from amtnet_ros.tubes.options import LinkerOptions
 
 MIN_SIDE = 0.1

@@ -15,10 +15,10 @@ import pytest
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.custom import read_custom
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.contract import to_working_size
 from amtnet_ros.flow.dis import DisFlow
 from amtnet_ros.flow.encoding import encode_flow
-from amtnet_ros.flow.engine import to_working_size
-from amtnet_ros.video import open_source
+from amtnet_ros.media.video import open_source
 
 ENGINE = "dis:ultrafast"
 

@@ -13,7 +13,7 @@ from scipy.io import savemat
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.jhmdb21 import boxes_of_masks, read_jhmdb21, read_masks
 from amtnet_ros.errors import UserError
-from amtnet_ros.video import open_source
+from amtnet_ros.media.video import open_source
 
 
 @pytest.fixture(scope="module")

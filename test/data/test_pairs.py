@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo
-from amtnet_ros.data.pairs import micro_tubes_at, pair_starts
+from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, micro_tubes_at, pair_starts
 
 
 def instance(frames, label=0):

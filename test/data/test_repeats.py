@@ -6,7 +6,7 @@ import pytest
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
 from amtnet_ros.data.repeats import interval_of, near_repeats, repaired_flow
 from amtnet_ros.flow.encoding import encode_flow
-from amtnet_ros.video import open_source
+from amtnet_ros.media.video import open_source
 
 HELD = [0, 1, 1, 2, 3, 3, 3, 4, 5, 6]  # which source frame each frame shows
 REPEATS = [False, False, True, False, False, True, True, False, False, False]

@@ -184,6 +184,6 @@ def test_repeats_are_skipped_when_asked(tmp_path, dataset):
 
 
 def clips_frames(dataset):
-    from amtnet_ros.video import open_source
+    from amtnet_ros.media.video import open_source
 
     return open_source(str(dataset.videos[dataset.train[0]].path))

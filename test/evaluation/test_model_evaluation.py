@@ -10,13 +10,13 @@ from amtnet_ros.cli.eval import evaluate
 from amtnet_ros.data.custom import read_custom
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
 from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.kept import detect_video
 from amtnet_ros.evaluation.linking import link_video
-from amtnet_ros.evaluation.running import detect_video
 from amtnet_ros.inference.card import list_models, read_card
-from amtnet_ros.inference.engine import make_engine
+from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.tubes import TubeAssembler
-from amtnet_ros.video import open_source
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def test_triton_solver_equals_torchs():
     pytest.importorskip("triton", reason="the Triton solver needs triton")
     code = (
         "import torch\n"
-        "from amtnet_ros.flow.brox_engine import _example\n"
+        "from amtnet_ros.flow.brox import _example\n"
         "from amtnet_ros.flow import relaxation, relaxation_triton\n"
         "system, start = _example(torch.device('cpu'))\n"
         "start = torch.randn(start.shape, generator=torch.Generator().manual_seed(1))\n"

@@ -8,7 +8,7 @@ from flow_scenes import texture
 
 from amtnet_ros.cli.flow import flow
 from amtnet_ros.errors import UserError
-from amtnet_ros.video import VideoWriter, open_source
+from amtnet_ros.media.video import VideoWriter, open_source
 
 FRAMES = 5
 

@@ -6,8 +6,9 @@ import pytest
 from flow_scenes import brightened, pair, texture
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.contract import to_grey
 from amtnet_ros.flow.dis import DisFlow
-from amtnet_ros.flow.engine import make_flow, to_grey
+from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.onnx_graph import write_flow_graph
 
 ENGINES = ["dis:fast", "dis:medium", "brox:fast", "brox:paper", "onnx"]
@@ -133,7 +134,7 @@ def test_a_large_image_is_reduced_first():
 
 @pytest.mark.parametrize("spec", ["brox", "raft"])
 def test_torch_missing_is_said(monkeypatch, spec):
-    monkeypatch.setattr("amtnet_ros.flow.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("amtnet_ros.flow.factory.find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs torch: pip install torch; dis and onnx do without"):
         make_flow(spec)
 

@@ -12,7 +12,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference import device as devices
 from amtnet_ros.inference.card import ModelCard, read_card
 from amtnet_ros.inference.device import Device, choose_device, gpu_present, parse_device, provider_chain
-from amtnet_ros.inference.engine import make_engine
+from amtnet_ros.inference.factory import make_engine
 
 without_gpu = pytest.mark.skipif(
     gpu_present() or "CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has a GPU"

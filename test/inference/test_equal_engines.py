@@ -9,13 +9,14 @@ import pytest
 import torch
 from tiny_models import KINDS, LABELS, SIZE, scene, select_by_score, trained_parts
 
+from amtnet_ros.bench.paired_network import PairedNetwork
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
-from amtnet_ros.flow.engine import to_working_size
+from amtnet_ros.deploy.calibration import frames_of_video
+from amtnet_ros.flow.contract import to_working_size
 from amtnet_ros.inference.card import list_models, read_card
-from amtnet_ros.inference.engine import Engine, Selection, make_engine
-from amtnet_ros.inference.offline import frames_of_video
-from amtnet_ros.inference.paired import PairedNetwork
-from amtnet_ros.model.boxes import decode_micro_tubes
+from amtnet_ros.inference.contract import Engine, Selection
+from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.model.priors import decode_micro_tubes
 
 SELECTION = Selection(score_threshold=0.1, nms_iou=0.45, max_per_class=10, vote_iou=None)
 ENGINES = ("onnxruntime", "torch")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from amtnet_ros.deploy.folder import record_accuracy
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import file_hash, find_model, read_card
-from amtnet_ros.inference.engine import make_engine
-from amtnet_ros.inference.folder import record_accuracy
+from amtnet_ros.inference.factory import make_engine
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_graph_of_other_priors(folder: Path, tmp_path: Path) -> None:
     import numpy as np
     import onnx
 
-    from amtnet_ros.inference.detect_graph import make_detect_graph
+    from amtnet_ros.deploy.detect_graph import make_detect_graph
 
     onnx.save(make_detect_graph(np.full((50, 4), 0.5, np.float32), 3, 18), folder / "detect.onnx")
     rewrite(folder, lambda c: c["files"].update({"detect.onnx": file_hash(folder / "detect.onnx")}))

@@ -15,14 +15,15 @@ import torch
 from tiny_models import SIZE, scene
 
 from amtnet_ros.contracts import Frame, UInt8
+from amtnet_ros.deploy.calibration import frames_of_video
+from amtnet_ros.deploy.resize_graph import make_resize_graph
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import list_models, read_card
+from amtnet_ros.inference.contract import Encoded, Selection
 from amtnet_ros.inference.device import Device, resize_chain
-from amtnet_ros.inference.engine import Encoded, Selection, make_engine
-from amtnet_ros.inference.offline import frames_of_video
+from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
 from amtnet_ros.inference.resize import resize_on_host, resizes_on_device
-from amtnet_ros.inference.resize_graph import make_resize_graph
 from amtnet_ros.inference.torch_engine import TorchResize
 
 Resize = Callable[[Sequence[UInt8]], np.ndarray]
@@ -140,7 +141,7 @@ def test_any_array_will_do_also_one_that_is_read_only_or_a_view(engine_name: str
 
 def test_the_graph_beside_the_code_is_the_one_the_code_makes() -> None:
     made, there = make_resize_graph(), onnx.load(GRAPH)
-    assert there == made, "write it anew: python -m amtnet_ros.inference.resize_graph"
+    assert there == made, "write it anew: python -m amtnet_ros.deploy.resize_graph"
 
 
 def test_a_gpu_resizes_itself_unless_told_otherwise() -> None:

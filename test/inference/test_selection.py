@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.engine import Encoded, Selection, make_engine
+from amtnet_ros.inference.contract import Encoded, Selection
+from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.inference.selection import Survivors, to_micro_tubes
 
 

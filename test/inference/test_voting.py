@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amtnet_ros.contracts import Float32
-from amtnet_ros.inference.voting import vote
+from amtnet_ros.inference.selection import vote
 
 
 def iou(a: Float32, b: Float32) -> float:

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="the network needs torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from amtnet_ros.model.boxes import decode_micro_tubes, encode_micro_tubes, pairwise_iou  # noqa: E402
+from amtnet_ros.model.priors import decode_micro_tubes, encode_micro_tubes, pairwise_iou  # noqa: E402
 
 
 def random_corners(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -7,9 +7,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
-from amtnet_ros.model.boxes import decode_micro_tubes, encode_micro_tubes, to_centre_size  # noqa: E402
-from amtnet_ros.model.loss import Targets, cut_at_border, make_targets, multibox_loss, overlap_loss  # noqa: E402
-from amtnet_ros.model.matching import BACKGROUND, IGNORED, match_priors  # noqa: E402
+from amtnet_ros.model.loss import (  # noqa: E402  # noqa: E402
+    BACKGROUND,
+    IGNORED,
+    Targets,
+    cut_at_border,
+    make_targets,
+    match_priors,
+    multibox_loss,
+    overlap_loss,
+)
+from amtnet_ros.model.priors import decode_micro_tubes, encode_micro_tubes, to_centre_size  # noqa: E402
 
 
 def iou(a, b) -> float:

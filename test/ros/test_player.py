@@ -12,9 +12,9 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from stage import Stage, wait_until
 
+from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds
-from amtnet_ros.video import VideoWriter
 
 RATE = 20.0
 COUNT = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amtnet_ros.ros.watch import Input, complaint
+from amtnet_ros.ros.health import Input, complaint
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import onnx
 import onnx.numpy_helper
 import onnx.parser
 
+from amtnet_ros.deploy.detect_graph import make_detect_graph
 from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, file_hash
-from amtnet_ros.inference.detect_graph import make_detect_graph
 
 SIZE, OPSET = 32, 18
 LABELS = ("bright", "dark")

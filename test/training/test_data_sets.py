@@ -12,9 +12,9 @@ import plain_trunk  # noqa: E402, F401  (registers the trunk)
 
 from amtnet_ros.data.custom import read_custom  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
+from amtnet_ros.media.video import open_source  # noqa: E402
 from amtnet_ros.training.config import DataConfig  # noqa: E402
 from amtnet_ros.training.trainer import Trainer, open_dataset  # noqa: E402
-from amtnet_ros.video import open_source  # noqa: E402
 
 
 def test_ucf101_24_is_trained_on_in_the_authors_layout(actions, experiment, tmp_path):

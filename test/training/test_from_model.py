@@ -10,13 +10,16 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 import plain_trunk  # noqa: E402, F401  (registers the trunks)
 from torch import nn  # noqa: E402
 
+from amtnet_ros.deploy.export import ExportOptions, Trained, export_model, read_trained  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.inference.export import ExportOptions, Trained, export_model, read_trained  # noqa: E402
 from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
+from amtnet_ros.model.checkpoint import (  # noqa: E402
+    TrainingFacts,
+    load_checkpoint,
+)
 from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.training.batches import Batch  # noqa: E402
-from amtnet_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from amtnet_ros.training.config import InitialConfig, LossConfig  # noqa: E402
 from amtnet_ros.training.initial import initialise, lacks_statistics, read_teacher  # noqa: E402
 from amtnet_ros.training.statistics import take_statistics  # noqa: E402
@@ -53,7 +56,8 @@ def batch_of(seed, n=4):
 def folder(tmp_path_factory):
     """An exported model of the two actions."""
     folder = tmp_path_factory.mktemp("models") / "start"
-    trained = Trained(normed_network(), LABELS, {"name": "start", "data": {"deltas": [1]}}, 5)
+    facts = TrainingFacts("jhmdb21", 1, 0, (1,), "dis:medium", "past")
+    trained = Trained(normed_network(), LABELS, facts, {"name": "start"}, 5)
     export_model([trained], folder, ExportOptions())
     return folder
 

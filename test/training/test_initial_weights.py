@@ -13,9 +13,9 @@ from torchvision.models.vgg import cfgs, make_layers, vgg16  # noqa: E402
 
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
+from amtnet_ros.model.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.model.vgg16 import CONV4_3_END, Vgg16Ssd  # noqa: E402
-from amtnet_ros.training.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.training.config import Experiment, InitialConfig, LossConfig  # noqa: E402
 from amtnet_ros.training.initial import earlier_runs, initialise  # noqa: E402
 

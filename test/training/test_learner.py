@@ -9,13 +9,13 @@ import plain_trunk  # noqa: E402, F401  (registers the trunk)
 
 from amtnet_ros.data.samples import PairSample  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
+from amtnet_ros.model.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.model.loss import make_targets, multibox_loss  # noqa: E402
 from amtnet_ros.training.batches import Plan, batches, collate  # noqa: E402
-from amtnet_ros.training.checkpoint import save_checkpoint  # noqa: E402
 from amtnet_ros.training.config import Experiment  # noqa: E402
 from amtnet_ros.training.distributed import Processes  # noqa: E402
+from amtnet_ros.training.environment import memory_advice  # noqa: E402
 from amtnet_ros.training.learner import Learner, choose_precision  # noqa: E402
-from amtnet_ros.training.memory import memory_advice  # noqa: E402
 from amtnet_ros.training.trainer import make_network, open_dataset  # noqa: E402
 
 CPU = Processes(0, 1, torch.device("cpu"))

@@ -8,7 +8,7 @@ import plain_trunk  # noqa: E402
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch  # noqa: E402
 
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.training.checkpoint import load_checkpoint  # noqa: E402
+from amtnet_ros.model.checkpoint import load_checkpoint  # noqa: E402
 from amtnet_ros.training.trainer import Trainer  # noqa: E402
 
 

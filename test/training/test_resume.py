@@ -16,7 +16,7 @@ from click.testing import CliRunner  # noqa: E402
 
 from amtnet_ros.cli.train import train  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.training.checkpoint import load_checkpoint, load_network, save_checkpoint  # noqa: E402
+from amtnet_ros.model.checkpoint import load_checkpoint, load_network, save_checkpoint  # noqa: E402
 from amtnet_ros.training.config import read_experiment  # noqa: E402
 from amtnet_ros.training.trainer import Trainer  # noqa: E402
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tube_streams import SIZE, chains, hostile_streams, micro_tubes, permuted, same_update
 
+from amtnet_ros.bench.plain_linker import PlainLinker
+from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
-from amtnet_ros.tubes.boxes import iou
 from amtnet_ros.tubes.live import LiveTubes
 from amtnet_ros.tubes.matching import match
-from amtnet_ros.tubes.plain import PlainLinker
 from amtnet_ros.tubes.selection import Candidates, select
 
 OPTIONS = st.builds(

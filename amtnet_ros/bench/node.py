@@ -1,0 +1,58 @@
+"""`amtnet bench node`: the detector through real DDS, from an image's stamp to its tubes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from amtnet_ros.bench.machine import machine
+
+IDLE_SECONDS = 10.0
+
+
+@click.command("node")
+@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--size", "sizes", multiple=True, default=("640x480", "1920x1080"), show_default=True, help="Of the images."
+)
+@click.option("--rate", type=click.FloatRange(1, 120), default=10.0, show_default=True, help="Images a second.")
+@click.option("--images", type=click.IntRange(20), default=100, show_default=True, help="How many are timed a size.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, images: int, as_json: bool) -> None:
+    """Latency from an image's stamp to the receipt of its tubes, the node's share of it, and its CPU time while idle.
+
+    A process publishes images, the detector is another. The overhead is the latency less what the
+    pipeline's stages took by the detector's own account. Idle is a detector that was deactivated, while
+    the camera goes on.
+    """
+    from amtnet_ros.bench.node_measures import measure_idle, measure_node
+
+    console = Console(stderr=True)
+    results = []
+    for size in sizes:
+        with console.status(f"{size} at {rate:g} Hz"):
+            results.append(measure_node(model, device, size, rate, images))
+    with console.status("deactivated"):
+        idle = measure_idle(model, device, IDLE_SECONDS)
+    report: dict[str, Any] = {"bench": "node", "machine": machine(), "model": model, "rate": rate, "sizes": results}
+    report["idle_cpu_percent"] = round(idle, 2)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    table = Table("size", "stamp to tubes, median [ms]", "p95 [ms]", "overhead, median [ms]", "answered")
+    for row in results:
+        overhead = f"{row['overhead_ms']['median']:.1f}"
+        table.add_row(
+            row["size"],
+            f"{row['latency_ms']['median']:.1f}",
+            f"{row['latency_ms']['p95']:.1f}",
+            overhead,
+            row["answered"],
+        )
+    Console().print(table)
+    Console().print(f"deactivated: {idle:.1f} % of a core")

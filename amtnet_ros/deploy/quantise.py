@@ -1,0 +1,99 @@
+"""Static int8 quantisation of a model's encode graph, calibrated on real frames, for CPUs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from amtnet_ros.contracts import UInt8
+from amtnet_ros.deploy.folder import write_card
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, Int8, ModelCard, read_card
+from amtnet_ros.inference.factory import make_engine
+
+# Activations and additions are quantised with the convolutions, so that what lies between two of them stays 8-bit.
+QUANTISED_NODES = ["Conv", "Clip", "Relu", "Add", "AveragePool", "Resize"]
+HEADS = "heads.weights."
+"""In the name of the weights of convolutions that stay fp32. A share's logits span some hundred, of which all but a few
+cancel in the sum of two frames' shares; 8 bits over the whole span would leave nothing of the difference."""
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, inputs: Iterable[dict[str, UInt8]]) -> None:
+        self._inputs = iter(inputs)
+        self.count = 0
+
+    def get_next(self) -> dict[str, UInt8] | None:
+        found = next(self._inputs, None)
+        self.count += found is not None
+        return found
+
+
+def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration: str) -> ModelCard:
+    """Put an int8 encode graph beside the fp32 one of a model folder, in the place of an earlier one.
+
+    inputs: of the encode graph for some hundred frames like those the model will see, see `offline.inputs_of_videos`;
+    weights use 7 of 8 bits, with a scale for each output channel, so that x86 CPUs without 8-bit dot products, which
+    add pairs of products in 16 bits, compute what the others do; activations are 8-bit with the range seen in
+    calibration.
+    calibration: whose frames they are, for the card. The int8 form's accuracy has to be measured anew.
+    Raises UserError where the folder holds no fp32 model or cannot be written.
+    """
+    card = read_card(folder)
+    if card.precision != "fp32":
+        raise UserError(f"{folder}: is {card.precision}; quantise the fp32 model")
+    reader = _Reader(inputs)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".quantise.", dir=folder.parent) as scratch, _quiet():
+            prepared, quantised = Path(scratch) / ENCODE, Path(scratch) / ENCODE_INT8
+            quant_pre_process(str(folder / ENCODE), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                quantised,
+                reader,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                reduce_range=True,
+                op_types_to_quantize=QUANTISED_NODES,
+                nodes_to_exclude=_kept_exact(prepared),
+            )
+            os.replace(quantised, folder / ENCODE_INT8)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    content = json.loads(card.model_dump_json())
+    content["int8"] = json.loads(Int8(calibration=calibration).model_dump_json())
+    content["training"]["calibration_frames"] = reader.count
+    card = write_card(folder, ModelCard(**content))
+    make_engine(folder, "cpu", precision="int8").close()
+    return card
+
+
+def _kept_exact(graph: Path) -> list[str]:
+    """Names of the nodes that are not quantised."""
+    nodes = onnx.load(graph).graph.node
+    return [node.name for node in nodes if node.op_type == "Conv" and HEADS in node.input[1]]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without ONNX Runtime's advice on how to call it and its notes on what it optimises."""
+    before = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    ort.set_default_logger_severity(3)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)  # its default
+        logging.root.setLevel(before)

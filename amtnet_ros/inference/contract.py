@@ -1,0 +1,97 @@
+"""What every engine looks like.
+
+The heads are linear in the two frames of a pair, so what a frame contributes as the first and as the second of a pair
+is computed once (`encode`); any two frames then make micro-tubes by one addition, a softmax and the selection
+(`detect`). A frame passes the network once although it belongs to two pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import ModelCard
+
+EngineName = Literal["auto", "onnxruntime", "torch"]
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One frame, encoded.
+
+    first, second: (M, C + 9) its shares as first and as second of a pair; arrays of the engine's own, on its device.
+    index, stamp: of the frame. image_size: (width, height) of the source image in pixels.
+    """
+
+    first: Any
+    second: Any
+    index: int
+    stamp: int
+    image_size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the M priors times C classes become micro-tubes. Raises UserError for values out of range.
+
+    score_threshold: at least this score.
+    nms_iou: within a class, a micro-tube whose box in the first frame overlaps a better one's by more is dropped.
+    vote_iou: what is left is averaged with what overlaps it by more, see `voting`; None for no votes.
+    max_per_class: the best so many of each class. limit: the best so many in all; None for no limit.
+    classes: the labels wanted; None for all.
+    """
+
+    score_threshold: float = 0.05
+    nms_iou: float = 0.45
+    vote_iou: float | None = 0.6
+    max_per_class: int = 10
+    limit: int | None = None
+    classes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "nms_iou", "vote_iou"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UserError(f"{name}: {value} is not within 0 to 1")
+        for name, count in (("max_per_class", self.max_per_class), ("limit", self.limit)):
+            if count is not None and count < 1:
+                raise UserError(f"{name}: {count} is not at least 1")
+
+
+class Engine(Protocol):
+    """A loaded model, warmed up. One engine serves one thread at a time.
+
+    card: of the model. provider: what really computes, e.g. "CPUExecutionProvider" or "torch cuda:0".
+    precision: of the encoding's arithmetic: fp32, fp16 or int8.
+    """
+
+    card: ModelCard
+    provider: str
+    precision: str
+
+    def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
+        """Encode one frame.
+
+        frame: image of any size, RGB.
+        flow_stack: (S, S, 3 * length) uint8 at the network's size S, the frame's stack of flow images
+            (`amtnet_ros.flow.stack.FlowStack`); ignored where the model has no motion stream.
+        Raises UserError on arrays that do not fit.
+        """
+        ...
+
+    def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
+        """Encode one frame of each of several cameras in one pass; the images may differ in size."""
+        ...
+
+    def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+        """Micro-tubes of the pair of two encoded frames of one camera, by falling score, boxes in source pixels."""
+        ...
+
+    def close(self) -> None:
+        """Give back the device's memory; the engine cannot be used afterwards."""
+        ...

@@ -1,0 +1,62 @@
+"""From the name of a model to an engine that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import ModelCard, find_model, read_card
+from amtnet_ros.inference.contract import Engine, EngineName, Precision
+from amtnet_ros.inference.resize import Placement
+
+
+def make_engine(
+    model: str | Path,
+    device: str = "auto",
+    *,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+    require_gpu: bool = False,
+    resize: Placement = "auto",
+) -> Engine:
+    """Load a model.
+
+    model: its folder, or its name. device: auto, cpu, cuda:N or tensorrt:N. engine: auto is onnxruntime.
+    precision: auto is int8 on a CPU that has instructions for it, where the model has that form; else the model's own.
+    threads: of the CPU; 0 for one a core. require_gpu: refuse to run on the CPU.
+    resize: where the image gets the network's size, host or device; auto is the device if it is a GPU, which then gets
+        the image as it is.
+    Raises UserError where the model or the device cannot be used.
+    """
+    if engine not in ("auto", "onnxruntime", "torch"):
+        raise UserError(f"unknown engine '{engine}'; there are: onnxruntime, torch")
+    folder = find_model(model)
+    card = read_card(folder)
+    if engine == "torch":
+        return _make_torch_engine(folder, card, device, precision, threads, require_gpu, resize)
+    from amtnet_ros.inference.device import choose_device, choose_precision
+    from amtnet_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
+
+    chosen = choose_device(device, require_gpu)
+    return OnnxRuntimeEngine(folder, card, chosen, choose_precision(precision, chosen, card), threads, resize)
+
+
+def _make_torch_engine(
+    folder: Path,
+    card: ModelCard,
+    device: str,
+    precision: Precision,
+    threads: int,
+    require_gpu: bool,
+    resize: Placement,
+) -> Engine:
+    try:
+        from amtnet_ros.inference.torch_engine import TorchEngine, choose_torch_device
+    except ImportError as error:
+        raise UserError(f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md") from error
+    chosen = choose_torch_device(device, require_gpu)
+    if precision == "int8":
+        raise UserError("the torch engine does not run int8 graphs; use the engine onnxruntime, or another precision")
+    half = precision == "fp16" or (precision == "auto" and chosen.type == "cuda")
+    return TorchEngine(folder, card, chosen, half=half, threads=threads, resize=resize)

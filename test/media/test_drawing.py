@@ -1,0 +1,212 @@
+"""The overlay: where it draws, where not, and in which colours."""
+
+from __future__ import annotations
+
+import colorsys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.media.drawing import Style, TubePainter, colour_of
+
+LABELS = ("walk", "jump")
+BOX = (100.0, 120.0, 180.0, 220.0)
+QUIET = Style(trail=0)
+
+
+def tube(
+    stamps: list[int],
+    boxes: list[tuple[float, float, float, float]],
+    state: TubeState = TubeState.ACTIVE,
+    number: int = 1,
+) -> Tube:
+    count = len(stamps)
+    return Tube(
+        id=number,
+        state=state,
+        label=0,
+        score=0.5,
+        class_scores=np.array([0.5, 0.1], dtype=np.float32),
+        start_stamp=0,
+        last_stamp=stamps[-1] if stamps else 0,
+        frames=np.arange(count),
+        stamps=np.array(stamps, dtype=np.int64),
+        boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        scores=np.full(count, 0.5, dtype=np.float32),
+        interpolated=np.zeros(count, dtype=np.bool_),
+    )
+
+
+def update(*tubes: Tube, stamp: int = 0, size: tuple[int, int] = (640, 480)) -> TubeUpdate:
+    return TubeUpdate(frame=0, stamp=stamp, image_size=size, delta=1, tubes=tubes)
+
+
+def drawn(painter: TubePainter, stamp: int, width: int = 640, height: int = 480) -> np.ndarray:
+    """(height, width) bool: where the picture differs from a black image."""
+    return painter.draw(np.zeros((height, width, 3), dtype=np.uint8), stamp).any(axis=-1)
+
+
+def has_frame(changed: np.ndarray, box: tuple[float, float, float, float], share: float) -> bool:
+    """Whether so much of the box's lower and right edge (free of the label) is drawn."""
+    x1, y1, x2, y2 = (int(value) for value in box)
+    edges = np.concatenate([changed[y2 - 1, x1:x2], changed[(y1 + y2) // 2 : y2, x2 - 1]])
+    return bool(edges.mean() >= share)
+
+
+def test_the_image_itself_is_left_alone() -> None:
+    painter = TubePainter(LABELS)
+    painter.update(update(tube([0], [BOX])))
+    image = np.zeros((480, 640, 3), dtype=np.uint8)
+    picture = painter.draw(image, 0)
+    assert not image.any()
+    assert picture.any()
+    assert picture.shape == image.shape
+
+
+def test_an_active_tube_is_framed_at_its_box_of_that_stamp() -> None:
+    painter = TubePainter(LABELS, QUIET)
+    moved = (300.0, 120.0, 380.0, 220.0)
+    painter.update(update(tube([0], [BOX]), stamp=0))
+    painter.update(update(tube([1], [moved]), stamp=1))
+    assert has_frame(drawn(painter, 1), moved, 1.0)
+    assert not has_frame(drawn(painter, 1), BOX, 0.1)
+    inside = drawn(painter, 1)[160:210, 310:370]
+    assert not inside.any(), "the actor stays visible"
+
+
+def test_a_late_image_is_drawn_with_the_boxes_of_its_own_time() -> None:
+    painter = TubePainter(LABELS, QUIET, delay=2)
+    for stamp in range(4):
+        painter.update(update(tube([stamp], [(100.0 + 50 * stamp, 120.0, 140.0 + 50 * stamp, 220.0)]), stamp=stamp))
+    assert has_frame(drawn(painter, 1), (150.0, 120.0, 190.0, 220.0), 1.0)
+
+
+def test_a_box_sent_again_replaces_the_one_before() -> None:
+    painter = TubePainter(LABELS, QUIET, delay=1)
+    better = (110.0, 130.0, 190.0, 230.0)
+    painter.update(update(tube([0], [BOX]), stamp=0))
+    painter.update(update(tube([0, 1], [better, better]), stamp=1))
+    assert has_frame(drawn(painter, 0), better, 1.0)
+
+
+def test_states_look_different() -> None:
+    full = TubePainter(LABELS, QUIET)
+    full.update(update(tube([0], [BOX])))
+    tentative = TubePainter(LABELS, QUIET)
+    tentative.update(update(tube([0], [BOX], TubeState.TENTATIVE)))
+    coasting = TubePainter(LABELS, QUIET)
+    coasting.update(update(tube([0], [BOX])))
+    coasting.update(update(tube([], [], TubeState.COASTING), stamp=1))
+    assert has_frame(drawn(full, 0), BOX, 1.0)
+    for painter, stamp in ((tentative, 0), (coasting, 1)):
+        assert has_frame(drawn(painter, stamp), BOX, 0.3)
+        assert not has_frame(drawn(painter, stamp), BOX, 0.8)
+
+
+def test_tentative_tubes_can_be_left_out() -> None:
+    painter = TubePainter(LABELS, Style(tentative=False))
+    painter.update(update(tube([0], [BOX], TubeState.TENTATIVE)))
+    assert not drawn(painter, 0).any()
+
+
+def test_a_tube_that_ended_is_gone() -> None:
+    painter = TubePainter(LABELS)
+    painter.update(update(tube([0], [BOX])))
+    painter.update(update(tube([], [], TubeState.ENDED), stamp=1))
+    assert not drawn(painter, 1).any()
+
+
+def test_the_trail_leads_through_the_boxes_centres_and_has_the_length_asked_for() -> None:
+    def trail(length: int) -> np.ndarray:
+        painter = TubePainter(LABELS, Style(trail=length))
+        for stamp in range(10):
+            painter.update(update(tube([stamp], [(20.0 + 60 * stamp, 200, 40.0 + 60 * stamp, 280)]), stamp=stamp))
+        return drawn(painter, 9)[240, :555]
+
+    assert not trail(0)[30:].any()
+    assert trail(10)[30:555].all()
+    short = np.flatnonzero(trail(3))
+    assert short[0] == pytest.approx(30 + 60 * 7, abs=3)
+
+
+def test_memory_is_bounded_by_the_trail() -> None:
+    painter = TubePainter(LABELS, Style(trail=5), delay=3)
+    for stamp in range(100):
+        painter.update(update(tube([stamp], [BOX], number=1), stamp=stamp))
+        painter.update(update(tube([stamp], [BOX], number=stamp + 2), stamp=stamp))
+        painter.update(update(tube([], [], TubeState.ENDED, number=stamp + 2), stamp=stamp))
+    assert len(painter._tracks[1].boxes) == 8
+    assert len(painter._tracks) <= 1 + 3
+
+
+def test_a_resized_copy_is_drawn_to_scale() -> None:
+    painter = TubePainter(LABELS, QUIET)
+    painter.update(update(tube([0], [BOX]), size=(640, 480)))
+    assert has_frame(drawn(painter, 0, 1280, 960), tuple(2 * value for value in BOX), 0.99)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (320, 240), (1920, 1080), (3840, 2160), (100, 2000)])
+def test_any_resolution_and_any_box_can_be_drawn(width: int, height: int) -> None:
+    painter = TubePainter(LABELS)
+    boxes = [
+        (-50.0, -50.0, 20.0, 20.0),
+        (width - 5.0, height - 5.0, width + 90.0, height + 90.0),
+        (0, 0, width, height),
+    ]
+    painter.update(update(*[tube([0], [box], number=n) for n, box in enumerate(boxes)], size=(width, height)))
+    assert drawn(painter, 0, width, height).any()
+
+
+def test_letters_grow_with_the_picture() -> None:
+    def plate_height(width: int, height: int) -> int:
+        painter = TubePainter(LABELS, QUIET)
+        painter.update(
+            update(tube([0], [(width * 0.25, height * 0.5, width * 0.3, height * 0.9)]), size=(width, height))
+        )
+        column = drawn(painter, 0, width, height)[: height // 2, int(width * 0.25) + 2]
+        return int(column.sum())
+
+    assert plate_height(1920, 1080) > 2 * plate_height(640, 480) * 0.9
+    assert plate_height(160, 120) >= 12
+
+
+def test_labels_do_not_cover_one_another() -> None:
+    one = TubePainter(LABELS, QUIET)
+    one.update(update(tube([0], [BOX], number=1)))
+    both = TubePainter(LABELS, QUIET)
+    both.update(update(tube([0], [BOX], number=1), tube([0], [BOX], number=2)))
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+
+    def plate(picture: np.ndarray, number: int) -> int:
+        return int((picture == colour_of(number)).all(axis=-1)[:120].sum())
+
+    assert plate(both.draw(black, 0), 1) > 0.9 * plate(one.draw(black, 0), 1)
+    assert plate(both.draw(black, 0), 2) > 0.8 * plate(one.draw(black, 0), 1), "the second label lies above the first"
+
+
+def test_a_crowd_of_labels_fits_into_the_picture() -> None:
+    painter = TubePainter(LABELS, QUIET)
+    painter.update(update(*[tube([0], [(10.0, 5.0, 60.0, 60.0)], number=n) for n in range(1, 12)]))
+    picture = painter.draw(np.zeros((480, 640, 3), dtype=np.uint8), 0)
+    for number in range(1, 12):
+        assert (picture == colour_of(number)).all(axis=-1).sum() > 1000
+
+
+def test_the_caption_says_who_what_how_sure_and_since_when() -> None:
+    painter = TubePainter(LABELS)
+    assert painter.caption(tube([2_500_000_000], [BOX]), 2_500_000_000) == "#1 walk 0.50 2.5s"
+    assert painter.caption(tube([0], [BOX], TubeState.COASTING), 0).endswith("coasting")
+
+
+def test_colours_are_stable_bright_and_far_apart_from_one_id_to_the_next() -> None:
+    hues = []
+    for number in range(50):
+        assert colour_of(number) == colour_of(number)
+        hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in colour_of(number)))
+        assert saturation > 0.7
+        assert value > 0.99
+        hues.append(hue)
+    for first, second in pairwise(hues):
+        assert min(abs(first - second), 1 - abs(first - second)) > 0.3
