@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.contract import FlowEngine, check_pair, to_working_size
-from amtnet_ros.flow.encoding import encode_flow, flow_scale
+from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
-from amtnet_ros.flow.stack import FlowStack, is_needed
+from amtnet_ros.flow.motion import Motion
 from amtnet_ros.inference.card import FlowCard, ModelCard
 from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
 from amtnet_ros.inference.factory import make_engine
-from amtnet_ros.stream import AdaptiveDelta, Admission, FrameGate, PairMaker
+from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, frames_between
 from amtnet_ros.tubes import LinkerCounters, LinkerOptions, TubeLinker
 
 STAGES = ("flow", "encode", "detect", "link")
@@ -68,11 +64,18 @@ class PipelineOptions:
 class Pipeline:
     """Watches one camera. Feed it every frame in the order of arrival; it decides which to use.
 
-    Frames are numbered on the model's nominal time grid: a lost frame leaves a number out. Not thread-safe, except that
-    `configure` may be called from another thread than `push`.
+        image → stream: a numbered frame → flow: its stack → engine: encoded, a pair's micro-tubes → linker: tubes
+
+    Not thread-safe, except that `configure` may be called from another thread than `push`.
 
     on_micro_tubes: called with each pair's micro-tubes before they are linked.
-    latency: seconds each stage took in the last push. counters: frames by what became of them, since the start.
+    latency: seconds each stage took in the last push. counters: images by what became of them, since the start.
+    session: the id of the stream of frames that the tubes' ids count in.
+
+        pipeline = Pipeline.from_model("light")
+        for stamp, image in camera:
+            for update in pipeline.push(stamp, image):
+                print([(tube.id, pipeline.card.labels[tube.label], tube.score) for tube in update.tubes])
     """
 
     def __init__(
@@ -83,20 +86,21 @@ class Pipeline:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """flow: the engine to use instead of the one that the model was trained with. clock: seconds, for latency."""
-        self._engine, self._clock = engine, clock
+        options = options or PipelineOptions()
         card = engine.card
-        motion = card.flow or FlowCard()
-        self._uses_flow = card.flow is not None
-        self._flow = (flow or make_flow(motion.engine, motion.working_size)) if self._uses_flow else None
-        self._stack = FlowStack(motion.placement, (card.image_size, card.image_size), motion.length)
+        delta = options.delta or card.delta
+        self._engine, self._clock = engine, clock
+        self._stream = FrameStream(card.rate, options.max_frame_gap, options.reset_jump)
+        self._pairs = PairMaker(card.rate, delta)
+        self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
+        self._motion = _make_motion(engine, flow)
         self._linker = TubeLinker(len(card.labels))
+        self._encoded: Encoded | None = None
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
-        self.counters = {admission.value: 0 for admission in Admission}
+        self.counters = self._stream.counters
         self.session = uuid.uuid4()
-        self.configure(options or PipelineOptions())
-        self._apply_options()
-        self._forget()
+        self.configure(options)
 
     @classmethod
     def from_model(
@@ -120,14 +124,14 @@ class Pipeline:
         return self._engine.provider
 
     @property
-    def linked(self) -> LinkerCounters:
-        """What the linker did since the start: tubes started, ended, dropped for their number …"""
-        return self._linker.counters
-
-    @property
     def precision(self) -> str:
         """Of the network's arithmetic: fp32, fp16 or int8."""
         return self._engine.precision
+
+    @property
+    def linked(self) -> LinkerCounters:
+        """What the linker did since the start: tubes started, ended, dropped for their number …"""
+        return self._linker.counters
 
     @property
     def delta(self) -> int:
@@ -157,40 +161,36 @@ class Pipeline:
         lies between key frames, or waits for flow; several when the first window of flow is complete.
         """
         self.latency = dict.fromkeys(STAGES, 0.0)
-        if self._changed:
-            self._apply_options()
-        admission = self._gate.admit(stamp)
-        if admission is Admission.TAKEN and self._previous and self._previous.image.shape != image.shape:
-            admission = Admission.RESTART
-        self.counters[admission.value] += 1
+        self._apply_options()
+        admission, frame = self._stream.take(stamp, image)
+        if frame is None:
+            return []
         updates: list[TubeUpdate] = []
-        if admission in (Admission.DUPLICATE, Admission.LATE, Admission.TOO_SOON):
-            return updates
         if admission is Admission.RESTART:
-            updates += self.reset()
-            self._gate.admit(stamp)
+            updates = self._begin_anew()
         elif admission is Admission.GAP:
-            updates += self._flush()
+            updates = [self._step(*key) for key in self._motion.flush()]
             self._break_off()
-        frame = Frame(self._number(stamp), stamp, image)
-        self._advance(frame)
-        processed = list(self._process_ready())
-        if len(processed) == 1:  # when a window of flow becomes complete there are more, which is no measure
-            self._adapt()
-        return updates + processed
+        with self._timed("flow"):
+            keys = self._motion.add(frame, self._pairs.is_key(stamp), self._pairs.delta)
+        steps = [self._step(*key) for key in keys]
+        if len(steps) == 1:  # when a window of flow becomes complete there are more, which is no measure
+            flow, *key = (self.latency[stage] for stage in STAGES)
+            self._pairs.delta = self._adaptive.observe(flow, sum(key))
+        return updates + steps
 
     def finish(self) -> list[TubeUpdate]:
         """The stream is over: process what still waits, and end all tubes."""
-        updates = [*self._flush(last_is_key=True), self._linker.end(self._pairs.delta)]
-        self._forget()
+        updates = [self._step(*key) for key in self._motion.flush(newest_is_key=True)]
+        updates.append(self._linker.end(self._pairs.delta))
+        self._break_off()
+        self._stream.reset()
         return updates
 
     def reset(self) -> list[TubeUpdate]:
         """End all tubes and start anew, with a new session id."""
-        updates = [self._linker.end(self._pairs.delta)]
-        self._forget()
-        self.session = uuid.uuid4()
-        return updates
+        self._stream.reset()
+        return self._begin_anew()
 
     def close(self) -> None:
         """Free the model."""
@@ -203,88 +203,30 @@ class Pipeline:
         return tuple(self.card.labels.index(name) for name in classes)
 
     def _apply_options(self) -> None:
+        if not self._changed:
+            return
         self._changed = False
-        options = self._options
+        options, gate = self._options, self._stream.gate
         self._linker.options = options.linker
-        if not hasattr(self, "_gate"):
-            self._gate = FrameGate(self.card.rate, options.max_frame_gap, options.reset_jump)
-            self._pairs = PairMaker(self.card.rate, options.delta or self.card.delta)
-            self._adaptive = AdaptiveDelta(1 / self.card.rate, self._pairs.delta, options.max_delta)
-        self._gate.max_frame_gap, self._gate.reset_jump = options.max_frame_gap, options.reset_jump
+        gate.max_frame_gap, gate.reset_jump = options.max_frame_gap, options.reset_jump
         self._adaptive.configure(options.delta or self.card.delta, options.max_delta)
         self._pairs.delta = self._adaptive.delta
 
-    def _adapt(self) -> None:
-        """Let delta follow what this step took."""
-        flow, *key = (self.latency[stage] for stage in STAGES)
-        self._pairs.delta = self._adaptive.observe(flow, sum(key))
-
-    def _forget(self) -> None:
-        """Back to the state before the first frame."""
-        self._gate.reset()
-        self._last_number: tuple[int, int] | None = None
+    def _begin_anew(self) -> list[TubeUpdate]:
+        """The stream has begun anew: end all tubes, under their own image size; a new session."""
+        updates = [self._linker.end(self._pairs.delta)]
         self._break_off()
+        self.session = uuid.uuid4()
+        return updates
 
     def _break_off(self) -> None:
         """Nothing that comes has to do with what was, but the tubes live on."""
-        self._stack.reset()
+        self._motion.reset()
         self._pairs.reset()
-        self._previous: Frame | None = None
-        self._key = 0
-        self._waiting: deque[Frame] = deque()
-        self._encoded: Encoded | None = None
+        self._encoded = None
 
-    def _number(self, stamp: int) -> int:
-        """The frame's number on the nominal time grid: at least one more than the last one's."""
-        number = 0
-        if self._last_number is not None:
-            last, last_stamp = self._last_number
-            number = last + self._pairs.distance(last_stamp, stamp)
-        self._last_number = (number, stamp)
-        return number
-
-    def _advance(self, frame: Frame) -> None:
-        """Compute the flow that ends at this frame, and let the frame wait for its stack if it is a key frame.
-
-        Flow that no stack will need, as far as one can tell, is put off until one needs it after all.
-        """
-        if self._flow and self._previous:
-            with self._timed("flow"):
-                flow_image = self._flow_image(self._flow, self._previous, frame)
-                span = range(self._previous.index, frame.index)
-                self._stack.push(span.start, flow_image() if self._are_needed(span) else flow_image, until=span.stop)
-        self._previous = frame
-        if self._pairs.is_key(frame.stamp):
-            self._waiting.append(frame)
-            self._key = frame.index
-
-    def _flow_image(self, flow: FlowEngine, previous: Frame, current: Frame) -> Callable[[], UInt8]:
-        """Computes the encoded flow between two frames; holds on to them at the size of the flow only."""
-        check_pair(previous.image, current.image)
-        images = [to_working_size(frame.image, flow.working_size) for frame in (previous, current)]
-        scale = flow_scale(previous.stamp, current.stamp, self.card.rate)
-        return lambda: encode_flow(flow(*images) * np.float32(scale))
-
-    def _are_needed(self, flows: range) -> bool:
-        """Whether one of these flow images is in the stack of a key frame to come."""
-        stack, delta = self._stack, self._pairs.delta
-        return any(is_needed(flow, self._key, delta, stack.placement, stack.length) for flow in flows)
-
-    def _flush(self, last_is_key: bool = False) -> list[TubeUpdate]:
-        """Process what waits for flow that will not come: the last flow image is repeated, as at the end of a video."""
-        last = self._previous
-        if last_is_key and last and not self._waiting and self._encoded and self._encoded.index < last.index:
-            self._waiting.append(last)
-        self._stack.flush()
-        return list(self._process_ready())
-
-    def _process_ready(self) -> Iterator[TubeUpdate]:
-        while self._waiting and (not self._uses_flow or self._stack.ready(self._waiting[0].index)):
-            yield self._process(self._waiting.popleft())
-
-    def _process(self, frame: Frame) -> TubeUpdate:
-        with self._timed("flow"):
-            stack = self._stack.stack(frame.index) if self._uses_flow else None
+    def _step(self, frame: Frame, stack: UInt8 | None) -> TubeUpdate:
+        """One key frame: encode it, detect its pair with the key frame before, link what is found."""
         with self._timed("encode"):
             encoded = self._engine.encode(frame, stack)
         before, self._encoded = self._encoded, encoded
@@ -295,10 +237,20 @@ class Pipeline:
         if self.on_micro_tubes:
             self.on_micro_tubes(micro_tubes)
         with self._timed("link"):
-            return self._linker.update(micro_tubes, self._pairs.distance(before.stamp, frame.stamp))
+            return self._linker.update(micro_tubes, frames_between(before.stamp, frame.stamp, self.card.rate))
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         begin = self._clock()
         yield
         self.latency[stage] += self._clock() - begin
+
+
+def _make_motion(engine: Engine, flow: FlowEngine | None) -> Motion:
+    """What feeds the motion stream of the engine's model, on the engine's device."""
+    card = engine.card
+    needs = card.flow or FlowCard()
+    if card.flow is not None and flow is None:
+        flow = make_flow(needs.engine, needs.working_size, engine.device.replace("tensorrt", "cuda"))
+    size = (card.image_size, card.image_size)
+    return Motion(flow if card.flow else None, card.rate, size, needs.placement, needs.length)

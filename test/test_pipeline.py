@@ -15,6 +15,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.stack import window
+from amtnet_ros.inference.contract import Engine
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
@@ -227,3 +228,27 @@ def test_tubes_that_are_too_many_are_dropped_and_counted(fresh, images):
     updates = watch(fresh, images)
     assert max(sum(tube.state != TubeState.ENDED for tube in update.tubes) for update in updates) == 1
     assert fresh.linked.dropped > before
+
+
+def test_a_size_that_changes_after_a_gap_ends_the_tubes_under_their_own(fresh, images):
+    for i, image in enumerate(images[:12]):
+        fresh.push(stamp(i), image)
+    small = np.ascontiguousarray(images[12][:120, :160])
+    (first, *_) = fresh.push(stamp(60), small)
+    assert first.image_size == (320, 240)
+    assert {tube.state for tube in first.tubes} == {TubeState.ENDED}
+
+
+class OnAnotherDevice:
+    """The real engine, said to compute on a GPU that is not there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.__dict__.update(vars(engine))
+        self.card = engine.card.model_copy(update={"flow": engine.card.flow.model_copy(update={"engine": "brox"})})
+        self.device = "cuda:63"
+
+
+def test_flow_is_computed_on_the_engines_device():
+    pytest.importorskip("torch", reason="torch is not installed, in which this flow engine is written")
+    with pytest.raises(UserError, match="cuda:63"):
+        Pipeline(OnAnotherDevice(make_engine("light", "cpu")))

@@ -30,7 +30,8 @@ class TimedEngine:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
-        self.card, self.provider, self.precision = engine.card, engine.provider, engine.precision
+        self.card, self.device = engine.card, engine.device
+        self.provider, self.precision = engine.provider, engine.precision
         self.seconds = 0.010
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:

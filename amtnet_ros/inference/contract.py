@@ -66,11 +66,13 @@ class Selection:
 class Engine(Protocol):
     """A loaded model, warmed up. One engine serves one thread at a time.
 
-    card: of the model. provider: what really computes, e.g. "CPUExecutionProvider" or "torch cuda:0".
+    card: of the model. device: where it computes: "cpu", "cuda:N" or "tensorrt:N".
+    provider: what really computes, e.g. "CPUExecutionProvider" or "torch cuda:0".
     precision: of the encoding's arithmetic: fp32, fp16 or int8.
     """
 
     card: ModelCard
+    device: str
     provider: str
     precision: str
 

@@ -63,7 +63,7 @@ class OnnxRuntimeEngine:
         """resize: where the image is; see `make_engine`."""
         self.card = card
         self.precision: str = precision
-        self._device = device
+        self._device, self.device = device, device.name
         chain = provider_chain(device, card)
         _announce(chain, card)
         encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)

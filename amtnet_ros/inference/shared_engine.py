@@ -120,7 +120,9 @@ class CameraEngine:
 
     def __init__(self, shared: SharedEngine) -> None:
         self._shared = shared
-        self.card, self.provider, self.precision = shared.engine.card, shared.engine.provider, shared.engine.precision
+        engine = shared.engine
+        self.card, self.device = engine.card, engine.device
+        self.provider, self.precision = engine.provider, engine.precision
         self._open = True
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:

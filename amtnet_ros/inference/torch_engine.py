@@ -43,7 +43,7 @@ class TorchEngine:
     ) -> None:
         """resize: where the image is; see `make_engine`."""
         self.card = card
-        self._device = device
+        self._device, self.device = device, str(device)
         self._dtype = torch.float16 if half else torch.float32
         if threads:
             torch.set_num_threads(threads)

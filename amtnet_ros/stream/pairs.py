@@ -5,6 +5,11 @@ from __future__ import annotations
 SECOND = 1_000_000_000
 
 
+def frames_between(first: int, second: int, rate: float) -> int:
+    """The distance of two stamps (ns) in frames at `rate` frames a second, at least 1."""
+    return max(1, round((second - first) * rate / SECOND))
+
+
 class PairMaker:
     """Chooses the key frames: those that end one pair and begin the next.
 
@@ -22,10 +27,6 @@ class PairMaker:
             return False
         self._last = stamp
         return True
-
-    def distance(self, first: int, second: int) -> int:
-        """The true distance of two stamps (ns) in frames at the nominal rate, at least 1."""
-        return max(1, round((second - first) * self.rate / SECOND))
 
     def reset(self) -> None:
         """The next frame is a key frame."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amtnet_ros.stream import PairMaker
+from amtnet_ros.stream import PairMaker, frames_between
 
 SECOND = 1_000_000_000
 
@@ -37,7 +37,6 @@ def test_a_lost_key_frame_is_replaced_by_the_next_frame():
 
 
 def test_the_distance_of_a_pair_is_counted_in_nominal_frames():
-    maker = PairMaker(rate=30, delta=1)
-    assert maker.distance(0, SECOND // 30) == 1
-    assert maker.distance(0, SECOND // 15) == 2
-    assert maker.distance(0, SECOND // 100) == 1
+    assert frames_between(0, SECOND // 30, 30.0) == 1
+    assert frames_between(0, SECOND // 15, 30.0) == 2
+    assert frames_between(0, SECOND // 100, 30.0) == 1
