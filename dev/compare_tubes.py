@@ -1,10 +1,11 @@
 """Record what the detector says on the test clips of J-HMDB-21 split 1, or compare it with an earlier recording.
 
-    .venv/bin/python dev/compare_tubes.py record /tmp/before.json
-    .venv/bin/python dev/compare_tubes.py compare /tmp/before.json [--every 10]
+    .venv/bin/python dev/compare_tubes.py record /tmp/before.json [--every 10]
+    .venv/bin/python dev/compare_tubes.py compare /tmp/before.json
 
 For changes that must change nothing: every box, score, state and label of every update, in both modes of the linker,
-with the model and the options of `amtnet run`, at delta 1 and in int8. Numbers are compared bit by bit.
+with the model and the options of `amtnet run`, at delta 1 and in int8. Numbers are compared bit by bit. A comparison
+watches the clips that were recorded: tubes are numbered through, so those of one clip depend on the clips before it.
 """
 
 from __future__ import annotations
@@ -66,15 +67,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Record tubes, or compare them with a recording.")
     parser.add_argument("action", choices=("record", "compare"))
     parser.add_argument("file", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="only every so manieth clip")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="record only every N-th clip")
     arguments = parser.parse_args()
-    found = watch(arguments.every)
+    recorded = json.loads(arguments.file.read_text()) if arguments.action == "compare" else {"every": arguments.every}
+    found = watch(recorded["every"])
     boxes = sum(count for said in found.values() for count, _ in said)
     if arguments.action == "record":
-        arguments.file.write_text(json.dumps(found, indent=1) + "\n")
+        arguments.file.write_text(json.dumps({**recorded, "clips": found}, indent=1) + "\n")
         print(f"{len(found)} clips, {boxes} boxes in both modes: {arguments.file}")
         return 0
-    before = json.loads(arguments.file.read_text())
+    before = recorded["clips"]
     differ = [name for name, said in found.items() if [list(one) for one in said] != before[name]]
     print(f"{len(found)} clips, {boxes} boxes in both modes: {len(found) - len(differ)} clips identical", *differ[:5])
     return 1 if differ else 0

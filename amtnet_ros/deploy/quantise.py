@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from amtnet_ros.contracts import UInt8
+from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, Int8, ModelCard, read_card
@@ -26,6 +29,9 @@ QUANTISED_NODES = ["Conv", "Clip", "Relu", "Add", "AveragePool", "Resize"]
 HEADS = "heads.weights."
 """In the name of the weights of convolutions that stay fp32. A share's logits span some hundred, of which all but a few
 cancel in the sum of two frames' shares; 8 bits over the whole span would leave nothing of the difference."""
+
+
+_HALF = np.finfo(np.float16).max
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -69,6 +75,7 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
                 op_types_to_quantize=QUANTISED_NODES,
                 nodes_to_exclude=_kept_exact(prepared),
             )
+            _store_in_half_what_it_holds(quantised)
             os.replace(quantised, folder / ENCODE_INT8)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
@@ -84,6 +91,16 @@ def _kept_exact(graph: Path) -> list[str]:
     """Names of the nodes that are not quantised."""
     nodes = onnx.load(graph).graph.node
     return [node.name for node in nodes if node.op_type == "Conv" and HEADS in node.input[1]]
+
+
+def _store_in_half_what_it_holds(graph: Path) -> None:
+    """Weights that stay float, and were rounded to half precision once, are stored in it: half the size, no change."""
+    model = onnx.load(graph)
+    floats = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in floats}
+    exact = {name for name, x in values.items() if np.array_equal(x, np.clip(x, -_HALF, _HALF).astype(np.float16))}
+    store_in_half(model, exact)
+    onnx.save(model, graph)
 
 
 @contextmanager
