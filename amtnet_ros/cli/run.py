@@ -49,7 +49,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _settings(given: Mapping[str, Any]) -> Settings:
+def settings_from(given: Mapping[str, Any]) -> Settings:
     """The settings that the command line asks for, by the names under which click hands them over."""
     named = {SHORT.get(name, name.replace(".", "_")): name for name in TABLE}
     return Settings().replaced({named[argument]: value for argument, value in given.items()})
@@ -73,7 +73,7 @@ def run(source: str, tubes_file: Path | None, out: Path, width: int, no_video: b
     link.max_misses is --link-max-misses.
     """
     console = Console(stderr=True)
-    settings = _settings(given)
+    settings = settings_from(given)
     opened = open_source(source)
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])

@@ -51,9 +51,9 @@ def reference() -> str:
         [
             "# Parameters of the detector",
             "",
-            "Made by `python -m amtnet_ros.ros.parameter_files`, as is `config/detector.yaml`, the defaults with comments.",
-            "`ros2 param describe /detector NAME` says the same on a robot. `amtnet run` has what is not for robots only,",
-            "by the same name with hyphens for dots and underscores.",
+            "Made by `python -m amtnet_ros.ros.parameter_files`, as is `config/detector.yaml`: the defaults, with",
+            "comments. `ros2 param describe /detector NAME` says the same on a robot. `amtnet run` has what is not for",
+            "robots only, under the same name with hyphens for dots and underscores, with the same default and values.",
             "",
             "| parameter | of `amtnet run` | type | default | values | meaning | takes effect |",
             "|---|---|---|---|---|---|---|",

@@ -139,7 +139,7 @@ class LinkerOptions:
     max_misses: int = option(3, "A tube that was missed so many times in a row ends.", low=1, high=1_000)
     tentative_misses: int = option(
         3,
-        "A tentative tube that was missed so many times in a row ends, if max_misses does not end it sooner.",
+        "A tentative tube that was missed so many times in a row ends, if not sooner by max_misses.",
         low=1,
         high=1_000,
         offered=False,

@@ -147,7 +147,7 @@ def test_it_links_like_the_plain_linker(chain):
 @settings(max_examples=100, deadline=None)
 def test_suppression_is_that_of_torchvision(micro, threshold):
     micro = with_distinct_scores(micro)
-    options = LinkerOptions(nms_iou=threshold, per_class_limit=1000)
+    options = LinkerOptions(mode="per_class", nms_iou=threshold, per_class_limit=1000)
     found, refused = select(micro, options)
     assert refused == 0
     keep = torchvision.ops.batched_nms(
