@@ -1,18 +1,60 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those that come from the table of settings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "fp16", "int8"]),
-    default="auto",
-    show_default=True,
-    help="Of the network's arithmetic; auto: int8 on a CPU made for it, if the model has that form.",
-)
+from amtnet_ros.options import Option
+from amtnet_ros.settings import TABLE
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def flag_of(name: str) -> str:
+    """A setting's name on the command line: link.max_misses → --link-max-misses."""
+    return "--" + name.replace(".", "-").replace("_", "-")
+
+
+def setting_option(setting: Option, short: str = "") -> Decorator:
+    """A setting as an option of a command, with its default, range and text.
+
+    short: a second name for it, under which the command also receives it; else the command receives it under its own
+    name, with underscores for dots.
+    """
+    flag, argument = flag_of(setting.name), short or setting.name.replace(".", "_")
+    flags = [flag, flag_of(short)] if short else [flag]
+    if setting.kind is bool:
+        flags = [f"{flag}/--no-{flag.removeprefix('--')}"]
+    return click.option(
+        *flags,
+        argument,
+        type=_type_of(setting),
+        multiple=setting.kind is tuple,
+        default=setting.default,
+        show_default=setting.default != (),
+        help=setting.text + (f"  [{setting.unit}]" if setting.unit else ""),
+    )
+
+
+def _type_of(setting: Option) -> Any:
+    if setting.choices:
+        return click.Choice(setting.choices)
+    if setting.kind is int:
+        return click.IntRange(_whole(setting.low), _whole(setting.high))
+    if setting.kind is float:
+        return click.FloatRange(setting.low, setting.high)
+    return str if setting.kind is tuple else setting.kind
+
+
+def _whole(bound: float | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
+precision_option = setting_option(TABLE["precision"])
 data_root_option = click.option(
     "--data-root",
     envvar="AMTNET_DATA",

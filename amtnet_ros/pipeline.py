@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
@@ -17,48 +16,13 @@ from amtnet_ros.flow.motion import Motion
 from amtnet_ros.inference.card import FlowCard, ModelCard
 from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
 from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.settings import PipelineOptions
 from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, frames_between
-from amtnet_ros.tubes import LinkerCounters, LinkerOptions, TubeLinker
+from amtnet_ros.tubes import LinkerCounters, TubeLinker
+
+__all__ = ["STAGES", "Pipeline", "PipelineOptions"]
 
 STAGES = ("flow", "encode", "detect", "link")
-
-
-@dataclass(frozen=True)
-class PipelineOptions:
-    """What may be changed while the pipeline runs. Raises UserError for a value out of range.
-
-    delta: frames between the two frames of a pair at the model's nominal rate; None is the model's own.
-    max_delta: while steps take longer than the frames are apart, delta grows up to this (see AdaptiveDelta); 0: never.
-    classes: names of the actions to report; None reports all.
-    score_threshold, nms_iou, max_per_class: selection of micro-tubes, see inference.engine.Selection.
-    max_frame_gap: seconds; frames further apart are not paired.
-    reset_jump: seconds; stamps that fall back by this or more start a new session, by less drop the frame.
-    linker: see tubes.LinkerOptions.
-    """
-
-    delta: int | None = None
-    max_delta: int = 0
-    classes: tuple[str, ...] | None = None
-    score_threshold: float = 0.05
-    nms_iou: float = 0.45
-    max_per_class: int = 10
-    max_frame_gap: float = 0.5
-    reset_jump: float = 1.0
-    linker: LinkerOptions = field(default_factory=LinkerOptions)
-
-    def __post_init__(self) -> None:
-        if self.delta is not None and not 1 <= self.delta <= 64:
-            raise UserError(f"delta is {self.delta}; it must be 1 to 64 frames")
-        for name, low, high in (
-            ("max_delta", 0, 64),
-            ("score_threshold", 0.0, 1.0),
-            ("nms_iou", 0.0, 1.0),
-            ("max_per_class", 1, 1000),
-            ("max_frame_gap", 0.01, 60.0),
-            ("reset_jump", 0.01, 3600.0),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be {low} to {high}")
 
 
 class Pipeline:
@@ -149,7 +113,7 @@ class Pipeline:
             score_threshold=options.score_threshold,
             nms_iou=options.nms_iou,
             max_per_class=options.max_per_class,
-            classes=None if options.classes is None else self._class_indices(options.classes),
+            classes=self._class_indices(options.classes) or None,
         )
         self._options = options
         self._changed = True

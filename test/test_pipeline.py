@@ -169,7 +169,7 @@ def test_only_allowed_classes_are_reported(fresh, images):
 @pytest.mark.parametrize(
     "options",
     [
-        lambda: PipelineOptions(delta=0),
+        lambda: PipelineOptions(delta=-1),
         lambda: PipelineOptions(score_threshold=1.5),
         lambda: PipelineOptions(max_frame_gap=-1.0),
         lambda: PipelineOptions(linker=LinkerOptions(mode="nobody")),

@@ -24,7 +24,7 @@ from amtnet_ros.evaluation.results import Evaluation, evaluate_tubes
 from amtnet_ros.evaluation.scoring import evaluate_kept
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
 from amtnet_ros.evaluation.video_map import DEFINITIONS, Definition, tube_nms
-from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.tubes import PER_CLASS, LinkerOptions
 
 if TYPE_CHECKING:
     from amtnet_ros.inference.card import ModelCard
@@ -210,7 +210,10 @@ def _record(result: Evaluation, dataset: str, made_with: Mapping[str, str], opti
 
 
 def linker_options(settings: Sequence[str]) -> LinkerOptions:
-    """OPTION=VALUE, … → options of the linker. Raises UserError naming the one that is wrong."""
+    """OPTION=VALUE, … → options of the linker, by default those of the paper's measure, `PER_CLASS`.
+
+    Raises UserError naming the one that is wrong.
+    """
     known = {field.name for field in fields(LinkerOptions)}
     values: dict[str, Any] = {}
     for setting in settings:
@@ -221,7 +224,7 @@ def linker_options(settings: Sequence[str]) -> LinkerOptions:
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise UserError(f"--link {setting}: {value!r} is no value") from error
-    return LinkerOptions(**values)
+    return replace(PER_CLASS, **values)
 
 
 def definitions(options: dict[str, Any]) -> list[Definition]:
@@ -230,11 +233,11 @@ def definitions(options: dict[str, Any]) -> list[Definition]:
 
 
 def linker_values(linker: LinkerOptions) -> dict[str, str]:
-    """The options that are not at their defaults."""
+    """The options that were given another value than `linker_options` gives them."""
     return {
         field.name: str(getattr(linker, field.name))
         for field in fields(linker)
-        if getattr(linker, field.name) != field.default
+        if getattr(linker, field.name) != getattr(PER_CLASS, field.name)
     }
 
 

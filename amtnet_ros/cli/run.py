@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.command_options import precision_option
+from amtnet_ros.command_options import setting_option
 from amtnet_ros.contracts import TubeUpdate, UInt8
-from amtnet_ros.inference.contract import Precision
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
-from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.pipeline import Pipeline
+from amtnet_ros.settings import GROUPS, TABLE, Settings
 
-DEFAULT_MODEL = "light"
+SHORT = {"score_threshold": "threshold", "link.mode": "mode"}
+"""Settings that have a short name besides their own: --threshold, --mode."""
 
 
 @dataclass
@@ -40,16 +41,22 @@ class _Sinks:
                 self.video.add_tubes(update, labels)
 
 
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every setting that is not for robots only, as an option; the first of the table is the first in the help."""
+    for group in reversed(GROUPS):
+        for setting in reversed([] if group.on_robots else group.options):
+            command = setting_option(setting, SHORT.get(setting.name, ""))(command)
+    return command
+
+
+def settings_from(given: Mapping[str, Any]) -> Settings:
+    """The settings that the command line asks for, by the names under which click hands them over."""
+    named = {SHORT.get(name, name.replace(".", "_")): name for name in TABLE}
+    return Settings().replaced({named[argument]: value for argument, value in given.items()})
+
+
 @click.command()
 @click.argument("source")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
-@precision_option
-@click.option("--delta", type=click.IntRange(1, 64), help="Frames between the two of a pair; default the model's.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Least score.")
-@click.option(
-    "--mode", type=click.Choice(["per_class", "actor"]), default="actor", show_default=True, help="Of linking."
-)
 @click.option(
     "--tubes", "tubes_file", type=click.Path(path_type=Path), help="JSON lines to write.  [default: beside OUT]"
 )
@@ -58,29 +65,24 @@ class _Sinks:
 )
 @click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
 @click.option("--no-video", is_flag=True, help="Write the tubes only.")
-def run(
-    source: str,
-    model: str,
-    device: str,
-    precision: Precision,
-    delta: int | None,
-    threshold: float,
-    mode: str,
-    tubes_file: Path | None,
-    out: Path,
-    width: int,
-    no_video: bool,
-) -> None:
-    """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it)."""
+@_settings_options
+def run(source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, **given: Any) -> None:
+    """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
+
+    What a ROS parameter of the detector is called, is called the same here, with hyphens for dots and underscores:
+    link.max_misses is --link-max-misses.
+    """
     console = Console(stderr=True)
+    settings = settings_from(given)
     opened = open_source(source)
-    options = PipelineOptions(delta=delta, score_threshold=threshold, linker=LinkerOptions(mode=mode))
-    with console.status(f"loading {model}"):
-        pipeline = Pipeline.from_model(model, device, options, precision)
+    with console.status(f"loading {settings['model']}"):
+        pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
     with ExitStack() as files:
         recorder = files.enter_context(TubeRecorder(tubes_file or out.with_suffix(".jsonl")))
-        video = None if no_video else AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width)
+        video = None
+        if not no_video:
+            video = AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width, settings.style)
         sinks = _Sinks(recorder, video, pipeline)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())

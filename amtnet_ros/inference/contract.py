@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
-from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.options import check_options, option
 
 EngineName = Literal["auto", "onnxruntime", "torch"]
 Precision = Literal["auto", "fp32", "fp16", "int8"]
@@ -39,28 +39,29 @@ class Encoded:
 class Selection:
     """Which of the M priors times C classes become micro-tubes. Raises UserError for values out of range.
 
-    score_threshold: at least this score.
-    nms_iou: within a class, a micro-tube whose box in the first frame overlaps a better one's by more is dropped.
-    vote_iou: what is left is averaged with what overlaps it by more, see `voting`; None for no votes.
-    max_per_class: the best so many of each class. limit: the best so many in all; None for no limit.
-    classes: the labels wanted; None for all.
+    classes: the labels wanted; None for all. The others stand below.
     """
 
-    score_threshold: float = 0.05
-    nms_iou: float = 0.45
-    vote_iou: float | None = 0.6
-    max_per_class: int = 10
-    limit: int | None = None
+    score_threshold: float = option(0.05, "Micro-tubes with a lower score are ignored.", low=0.0, high=1.0)
+    nms_iou: float = option(
+        0.45,
+        "Of two micro-tubes of a class whose boxes in the first frame overlap more (IoU), the weaker is dropped.",
+        low=0.0,
+        high=1.0,
+    )
+    vote_iou: float | None = option(
+        0.6,
+        "What is left is averaged with what overlaps it by more, see `voting`; None: it is not.",
+        low=0.0,
+        high=1.0,
+        optional=True,
+    )
+    max_per_class: int = option(10, "The best so many micro-tubes of each class are kept.", low=1, high=1_000)
+    limit: int | None = option(None, "The best so many micro-tubes in all; None: any number.", low=1, optional=True)
     classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("score_threshold", "nms_iou", "vote_iou"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise UserError(f"{name}: {value} is not within 0 to 1")
-        for name, count in (("max_per_class", self.max_per_class), ("limit", self.limit)):
-            if count is not None and count < 1:
-                raise UserError(f"{name}: {count} is not at least 1")
+        check_options(self)
 
 
 class Engine(Protocol):

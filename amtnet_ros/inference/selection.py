@@ -33,7 +33,7 @@ def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded
     """The survivors as the contract wants them.
 
     Boxes are voted on (see `voting`), scaled to source pixels and clipped to the image; a micro-tube of which nothing
-    is left there is dropped. Ordered by falling score, equal ones by label.
+    is left there is dropped. Ordered by falling score, equal ones by label. Classes that are not wanted score 0.
     """
     boxes, labels, scores, class_scores = survivors
     if selection.vote_iou is not None:
@@ -44,6 +44,9 @@ def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded
     wanted = (pixels[..., 2:] > pixels[..., :2]).all(axis=(1, 2))
     if selection.classes is not None:
         wanted &= np.isin(labels, selection.classes)
+        unwanted = np.setdiff1d(np.arange(class_scores.shape[1]), selection.classes)
+        class_scores = class_scores.copy()
+        class_scores[:, unwanted] = 0  # else the linker, in mode actor, might name a tube after one of these
     order = np.lexsort((labels, -scores))
     rows = order[wanted[order]][: selection.limit]
     return MicroTubes(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from amtnet_ros.contracts import TubeUpdate, UInt8
-from amtnet_ros.media.drawing import TubePainter
+from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.media.video import VideoWriter
 
 DELAY = 10
@@ -24,12 +24,13 @@ class AnnotatedVideo:
     The detector answers some frames late; until then the images wait, resized to what will be written.
     """
 
-    def __init__(self, writer: VideoWriter, width: int) -> None:
+    def __init__(self, writer: VideoWriter, width: int, style: Style | None = None) -> None:
+        """width: of the video in pixels, at most."""
         self._writer = writer
         self._width = width
         self._waiting: deque[tuple[int, UInt8]] = deque()
         self.labels: dict[int, str] = {}
-        self._painter = TubePainter(self.labels, delay=DELAY)
+        self._painter = TubePainter(self.labels, style, DELAY)
         self._newest_tubes = -1
         self._clock: int | None = None
         self._seconds = 0.0

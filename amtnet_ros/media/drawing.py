@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate, UInt8
+from amtnet_ros.options import check_options, option
 
 Colour = tuple[int, int, int]
 
@@ -22,16 +23,16 @@ _SMALLEST_LETTERS = 0.4  # OpenCV's font scale below which its letters run toget
 
 @dataclass(frozen=True)
 class Style:
-    """What the overlay shows.
+    """What the overlay shows. Raises UserError for a value out of range."""
 
-    trail: how many of a tube's newest boxes its trail connects; 0 draws none.
-    tentative: whether tubes are drawn that are not confirmed yet.
-    scale: size of lines and letters; 1 is legible at any resolution.
-    """
+    trail_length: int = option(
+        30, "So many of a tube's newest boxes are connected by its trail; 0: no trail.", low=0, high=1_000
+    )
+    draw_tentative: bool = option(True, "Draw tubes also before they are confirmed.")
+    draw_scale: float = option(1.0, "Size of lines and letters; 1 is legible at any resolution.", low=0.25, high=4.0)
 
-    trail: int = 30
-    tentative: bool = True
-    scale: float = 1.0
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @dataclass
@@ -50,7 +51,7 @@ class TubePainter:
     delay: how many updates the drawn images may lag behind the newest one. Drawn late, an image also shows the boxes
         that are interpolated once an actor was found again.
 
-    Memory is bounded: `style.trail + delay` boxes for each tube that lives or ended `delay` updates ago at most.
+    Memory is bounded: `style.trail_length + delay` boxes for each tube that lives or ended `delay` updates ago at most.
     """
 
     def __init__(self, labels: Sequence[str] | Mapping[int, str], style: Style | None = None, delay: int = 0) -> None:
@@ -76,7 +77,7 @@ class TubePainter:
                 while track.boxes and track.boxes[-1][0] >= stamp:  # a box sent again replaces the one sent before
                     track.boxes.pop()
                 track.boxes.append((stamp, box))
-            while len(track.boxes) > max(self.style.trail, 1) + self._delay:
+            while len(track.boxes) > max(self.style.trail_length, 1) + self._delay:
                 track.boxes.popleft()
 
     def draw(self, image: UInt8, stamp: int) -> UInt8:
@@ -87,12 +88,12 @@ class TubePainter:
         is drawn dashed, where it was last seen.
         """
         picture = np.array(image, order="C")
-        pen = _Pen(picture, self._image_size, self.style.scale)
+        pen = _Pen(picture, self._image_size, self.style.draw_scale)
         tracks = sorted(self._tracks.values(), key=lambda track: -track.tube.score)  # the best label lies the best
         visible = [(track, box) for track in tracks if (box := self._box_at(track, stamp)) is not None]
         for track, _ in visible:
             past = [box for when, box in track.boxes if when <= stamp]
-            pen.trail(past[max(0, len(past) - self.style.trail) :], colour_of(track.tube.id))
+            pen.trail(past[max(0, len(past) - self.style.trail_length) :], colour_of(track.tube.id))
         for track, box in visible:
             self._draw_box(pen, track, box, seen=any(when == stamp for when, _ in track.boxes))
         for track, box in visible:
@@ -107,7 +108,7 @@ class TubePainter:
 
     def _box_at(self, track: _Track, stamp: int) -> Float32 | None:
         """Where the tube is drawn in the image of that stamp, or None where it is not."""
-        if track.tube.state == TubeState.TENTATIVE and not self.style.tentative:
+        if track.tube.state == TubeState.TENTATIVE and not self.style.draw_tentative:
             return None
         for when, box in reversed(track.boxes):
             if when == stamp:

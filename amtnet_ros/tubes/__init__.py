@@ -3,10 +3,11 @@
 from amtnet_ros.tubes.assembler import TubeAssembler
 from amtnet_ros.tubes.labelling import RunningLabeller, TubeLabeller, label_frames, trim
 from amtnet_ros.tubes.linker import LinkerCounters, TubeLinker
-from amtnet_ros.tubes.options import PAPER, LinkerOptions
+from amtnet_ros.tubes.options import PAPER, PER_CLASS, LinkerOptions
 
 __all__ = [
     "PAPER",
+    "PER_CLASS",
     "LinkerCounters",
     "LinkerOptions",
     "RunningLabeller",

@@ -10,7 +10,7 @@ from amtnet_ros.evaluation.frame_map import frame_map
 from amtnet_ros.evaluation.kept import make_kept, open_kept
 from amtnet_ros.evaluation.scoring import evaluate_kept
 from amtnet_ros.evaluation.video_map import ACT, ROAD
-from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.tubes import PER_CLASS
 
 PAIRS = (pair(0, 4, (BOX, FAR, 1, 0.75), (FAR, FAR, 2, 0.5)), pair(4, 8), pair(8, 12, (FAR, BOX, 0, 0.25)))
 DETECTIONS = VideoDetections(delta=4, n_classes=3, pairs=PAIRS)
@@ -74,9 +74,9 @@ def test_scores_come_from_kept_detections_alone(tmp_path):
     kept.write("a/1", VideoDetections(1, 3, pairs))
     assert kept.missing(dataset) == ["b"]
     with pytest.raises(UserError, match="detections of 1 of 2 videos are missing, the first 'b'"):
-        evaluate_kept(dataset, kept, LinkerOptions(), [ACT])
+        evaluate_kept(dataset, kept, PER_CLASS, [ACT])
     kept.write("b", VideoDetections(1, 3, ()))
-    result, tubes = evaluate_kept(dataset, kept, LinkerOptions(), [ACT, ROAD])
+    result, tubes = evaluate_kept(dataset, kept, PER_CLASS, [ACT, ROAD])
     assert len(tubes) == 1
     assert result.accuracy == 0.5
     assert result.video_maps[0].average_precision[:, 1].tolist() == [1.0] * 11
@@ -84,7 +84,7 @@ def test_scores_come_from_kept_detections_alone(tmp_path):
     assert result.frame_map.average_precision[1:].tolist() == [1.0, 0.0]
     assert (result.online.found, result.online.identity.followed, result.online.identity.boxes) == (0.5, 12, 24)
     # Confirmed by the second pair (1, 2): the first active box is that of frame 2.
-    assert result.online.delays == (LinkerOptions().confirm_after, None)
+    assert result.online.delays == (PER_CLASS.confirm_after, None)
     assert [scores.accuracy for scores in result.online.observed] == [0.5] * 10
 
 
@@ -92,4 +92,4 @@ def test_detections_of_another_number_of_classes_are_refused(tmp_path):
     kept = make_kept(tmp_path, {})
     kept.write("v", VideoDetections(1, 5, ()))
     with pytest.raises(UserError, match="detections of 5 classes, but hand-made has 3"):
-        evaluate_kept(make_dataset({"v": []}), kept, LinkerOptions(), [ACT])
+        evaluate_kept(make_dataset({"v": []}), kept, PER_CLASS, [ACT])

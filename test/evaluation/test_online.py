@@ -11,7 +11,7 @@ from amtnet_ros.evaluation.linking import MIN_BOXES, SHARES, ever_active, link_v
 from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors, score_observed
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import ACT, ROAD
-from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.tubes import PER_CLASS, LinkerOptions
 
 
 def make_tube(id, frames, boxes, label=0, state=TubeState.ACTIVE):
@@ -144,7 +144,7 @@ class TestObserved:
 class TestLinking:
     def test_an_actor_seen_in_every_pair_becomes_one_tube_over_the_whole_video(self):
         pairs = tuple(pair(t, t + 2, (BOX, BOX, 1, 0.9)) for t in range(0, 20, 2))
-        linked = link_video("v", 21, VideoDetections(2, 3, pairs), LinkerOptions())
+        linked = link_video("v", 21, VideoDetections(2, 3, pairs), PER_CLASS)
         (tube,) = linked.scored
         assert (tube.video, tube.label, tube.first_frame, tube.boxes.tolist()) == ("v", 1, 0, [BOX] * 21)
         assert linked.updates[-1].tubes[0].state == TubeState.ENDED
@@ -153,13 +153,13 @@ class TestLinking:
 
     def test_nothing_of_the_future_is_known(self):
         pairs = tuple(pair(t, t + 1, *([(BOX, BOX, 1, 0.9)] if t >= 15 else [])) for t in range(29))
-        linked = link_video("v", 30, VideoDetections(1, 3, pairs), LinkerOptions())
+        linked = link_video("v", 30, VideoDetections(1, 3, pairs), PER_CLASS)
         # After 60 %, 18 frames, it is in frames 15 to 17 only: too short.
         assert [len(known) for known in linked.observed] == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
 
     def test_short_tubes_are_scored_only_as_long_as_no_more_of_the_video_was_seen(self):
         pairs = [pair(t, t + 1, *([(BOX, BOX, 1, 0.9)] if t < MIN_BOXES - 2 else [])) for t in range(29)]
-        linked = link_video("v", 30, VideoDetections(1, 3, tuple(pairs)), LinkerOptions())
+        linked = link_video("v", 30, VideoDetections(1, 3, tuple(pairs)), PER_CLASS)
         assert [len(tube.frames) for tube in linked.tubes] == [MIN_BOXES - 1]
         assert linked.scored == ()
         assert [len(known) for known in linked.observed] == [1] + [0] * 9  # 10 % are the first 3 frames
@@ -174,15 +174,15 @@ class TestLinking:
         ]
 
     def test_a_video_without_pairs_has_no_tubes(self):
-        linked = link_video("v", 1, VideoDetections(1, 3, ()), LinkerOptions())
+        linked = link_video("v", 1, VideoDetections(1, 3, ()), PER_CLASS)
         assert linked.scored == linked.tubes == ()
         assert len(linked.observed) == len(SHARES)
 
     def test_trimmed_tubes_are_scored_where_their_action_goes_on(self):
         pairs = tuple(pair(t, t + 1, (BOX, BOX, 1, 0.9 if 20 <= t < 40 else 0.1)) for t in range(59))
         detections = VideoDetections(1, 3, pairs)
-        (whole,) = link_video("v", 60, detections, LinkerOptions()).scored
-        (part,) = link_video("v", 60, detections, LinkerOptions(), trimmed=True).scored
+        (whole,) = link_video("v", 60, detections, PER_CLASS).scored
+        (part,) = link_video("v", 60, detections, PER_CLASS, trimmed=True).scored
         assert (whole.first_frame, len(whole.boxes)) == (0, 60)
         assert (part.first_frame, part.first_frame + len(part.boxes)) == (
             pytest.approx(20, abs=1),

@@ -39,8 +39,10 @@ def test_boxes_are_source_pixels_clipped_to_the_image_best_first() -> None:
 
 
 def test_only_the_classes_wanted_and_the_best_so_many() -> None:
-    chosen = to_micro_tubes(survivors(), encoded(0), encoded(1), Selection(classes=(1, 2)))
+    sure = survivors()._replace(class_scores=np.full((4, 3), 0.5, np.float32))
+    chosen = to_micro_tubes(sure, encoded(0), encoded(1), Selection(classes=(1, 2)))
     assert chosen.labels.tolist() == [1, 2]
+    assert chosen.class_scores.tolist() == [[0, 0.5, 0.5], [0, 0.5, 0.5]]
     best = to_micro_tubes(survivors(), encoded(0), encoded(1), Selection(limit=1))
     assert best.labels.tolist() == [0]
 

@@ -13,7 +13,7 @@ from amtnet_ros.media.drawing import Style, TubePainter, colour_of
 
 LABELS = ("walk", "jump")
 BOX = (100.0, 120.0, 180.0, 220.0)
-QUIET = Style(trail=0)
+QUIET = Style(trail_length=0)
 
 
 def tube(
@@ -106,7 +106,7 @@ def test_states_look_different() -> None:
 
 
 def test_tentative_tubes_can_be_left_out() -> None:
-    painter = TubePainter(LABELS, Style(tentative=False))
+    painter = TubePainter(LABELS, Style(draw_tentative=False))
     painter.update(update(tube([0], [BOX], TubeState.TENTATIVE)))
     assert not drawn(painter, 0).any()
 
@@ -120,7 +120,7 @@ def test_a_tube_that_ended_is_gone() -> None:
 
 def test_the_trail_leads_through_the_boxes_centres_and_has_the_length_asked_for() -> None:
     def trail(length: int) -> np.ndarray:
-        painter = TubePainter(LABELS, Style(trail=length))
+        painter = TubePainter(LABELS, Style(trail_length=length))
         for stamp in range(10):
             painter.update(update(tube([stamp], [(20.0 + 60 * stamp, 200, 40.0 + 60 * stamp, 280)]), stamp=stamp))
         return drawn(painter, 9)[240, :555]
@@ -132,7 +132,7 @@ def test_the_trail_leads_through_the_boxes_centres_and_has_the_length_asked_for(
 
 
 def test_memory_is_bounded_by_the_trail() -> None:
-    painter = TubePainter(LABELS, Style(trail=5), delay=3)
+    painter = TubePainter(LABELS, Style(trail_length=5), delay=3)
     for stamp in range(100):
         painter.update(update(tube([stamp], [BOX], number=1), stamp=stamp))
         painter.update(update(tube([stamp], [BOX], number=stamp + 2), stamp=stamp))

@@ -70,9 +70,9 @@ def test_what_cannot_work_is_refused_with_the_reason_and_can_be_mended(stage: St
         stage, "autostart:=true", "score_threshold:=1.5", "delta:=many", "image_transport:=theora"
     )
     for words, name, value in (
-        ("parameter image_transport: 'theora' is none of raw, compressed", "image_transport", "raw"),
+        ("parameter image_transport: 'theora' is not one of raw, compressed", "image_transport", "raw"),
         ("parameter delta: 'many' is not a whole number", "delta", 0),
-        ("parameter score_threshold: 1.5 is not in 0.0 to 1.0", "score_threshold", 0.5),
+        ("parameter score_threshold: 1.5 is not within 0 to 1", "score_threshold", 0.5),
     ):
         detector.wait_for(f"Cannot be configured: {words}")
         assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED

@@ -7,45 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from rclpy.parameter import parameter_value_to_python
-from stage import ROOT, Stage, ends, set_together, stamps_of, walker
+from stage import Stage, ends, set_together, stamps_of, walker
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.parameter_reference import reference
-from amtnet_ros.ros.parameters import AT_START, PARAMETERS, TABLE
+from amtnet_ros.options import AT_START
+from amtnet_ros.settings import TABLE
 
 
 def get(stage: Stage, *names: str) -> list[Any]:
     answer = stage.call(GetParameters, "/detector/get_parameters", GetParameters.Request(names=list(names)))
     return [parameter_value_to_python(value) for value in answer.values]
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots, as ROS names parameters."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
-
-
-def test_the_configuration_file_lists_every_parameter_with_its_default() -> None:
-    text = (ROOT / "config" / "detector.yaml").read_text()
-    listed = flat(yaml.safe_load(text)["/**"]["ros__parameters"])
-    assert listed == {parameter.name: parameter.default for parameter in PARAMETERS}
-    assert list(listed) == [parameter.name for parameter in PARAMETERS]
-
-
-def test_the_reference_in_the_documentation_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "parameters.md").read_text() == reference()
-
-
-@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
-def test_every_default_is_allowed_and_described(parameter: Any) -> None:
-    parameter.checked(parameter.default)
-    assert len(parameter.text) > 20
-    assert parameter.text.endswith(".")
 
 
 def test_an_integer_stands_for_a_float_and_nothing_else_for_anything() -> None:
@@ -60,11 +33,11 @@ def test_parameters_at_run_time(stage: Stage) -> None:
     stage.film(walker(), until=lambda: any(message.tubes for message in stage.tubes))
 
     # Described, with ranges and read-only flags.
-    names = [parameter.name for parameter in PARAMETERS]
+    names = list(TABLE)
     described = stage.call(
         DescribeParameters, "/detector/describe_parameters", DescribeParameters.Request(names=names)
     ).descriptors
-    for parameter, descriptor in zip(PARAMETERS, described, strict=True):
+    for parameter, descriptor in zip(TABLE.values(), described, strict=True):
         assert parameter.text in descriptor.description
         assert descriptor.read_only == (parameter.effect == AT_START)
         ranged = bool(descriptor.floating_point_range or descriptor.integer_range)

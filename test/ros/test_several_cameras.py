@@ -26,8 +26,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.messages import time_message
-from amtnet_ros.ros.parameters import TABLE
 from amtnet_ros.ros.qos import RESULTS
+from amtnet_ros.settings import TABLE
 
 NAMES = ("front", "rear")
 CAMERAS = f"cameras:={json.dumps(NAMES)}"
@@ -283,7 +283,7 @@ def test_client_recorder_and_player_work_with_one_of_several_cameras(stage: Stag
 )
 def test_names_that_cannot_be_are_refused_in_one_line(names: Any, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        TABLE["cameras"].checked(names)
+        TABLE["cameras"].checked(names, "parameter")
     assert str(caught.value).startswith("parameter cameras: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

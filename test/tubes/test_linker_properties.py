@@ -111,7 +111,7 @@ def test_the_order_of_the_micro_tubes_does_not_matter(stream, options, random):
 @given(hostile_streams(length=20))
 @settings(max_examples=50, deadline=None)
 def test_memory_holds_one_row_a_live_tube(stream):
-    linker = TubeLinker(3, LinkerOptions(max_tubes=4, max_misses=1000, max_frame_gap=86400.0))
+    linker = TubeLinker(3, LinkerOptions(max_tubes=4, max_misses=1000, max_frame_gap=60.0))
     for micro, delta in stream:
         linker.update(micro, delta)
         kept = {name: getattr(linker._live, name) for name in LiveTubes.__dataclass_fields__}
@@ -147,7 +147,7 @@ def test_it_links_like_the_plain_linker(chain):
 @settings(max_examples=100, deadline=None)
 def test_suppression_is_that_of_torchvision(micro, threshold):
     micro = with_distinct_scores(micro)
-    options = LinkerOptions(nms_iou=threshold, per_class_limit=1000)
+    options = LinkerOptions(mode="per_class", nms_iou=threshold, per_class_limit=1000)
     found, refused = select(micro, options)
     assert refused == 0
     keep = torchvision.ops.batched_nms(
