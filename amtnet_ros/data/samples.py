@@ -22,10 +22,8 @@ from amtnet_ros.data.augmentation import (
     to_window,
     zoom_flow,
 )
-from amtnet_ros.data.cache import VideoCache
-from amtnet_ros.data.copy_paste import Donor, Masks, paste
-from amtnet_ros.data.repeats import RepeatHandling
-from amtnet_ros.data.scene import Scene, VideoScene
+from amtnet_ros.data.cache import RepeatHandling, VideoCache
+from amtnet_ros.data.scene import Donor, Masks, Scene, VideoScene, paste
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.stack import Placement, window
 
@@ -36,7 +34,7 @@ class PairOptions:
 
     deltas: distances in frames to draw from; (0,) makes each frame its own pair (single frames, at half the cost).
     streams: 'rgb', 'flow' or both. placement: of the five-flow window, see flow.stack. image_size: side of the input.
-    repeats: what becomes of near-repeated frames, see data.repeats.
+    repeats: what becomes of near-repeated frames, see data.cache.
     """
 
     deltas: tuple[int, ...] = (1,)
@@ -111,7 +109,7 @@ class PairSamples:
         if drawn.copy_paste and rng.random() < drawn.copy_paste:
             donor, donor_name = self._draw_donor(rng, delta)
             before = len(labels)
-            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor, drawn)
+            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor)
             name += f" with {donor_name}" if len(labels) > before else ""
         return make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
 
@@ -130,7 +128,7 @@ class PairSamples:
 
     def _look(self, video: AnnotatedVideo, t: int, delta: int) -> tuple[Scene, Float32, Int64]:
         """The scene, its micro-tubes (K, 2, 4) in its own pixels, and their labels."""
-        scene = VideoScene(self._cache, video, repair=self._options.repeats == "repair")
+        scene = VideoScene(self._cache, video)
         return scene, *_ground_truth(video, t, delta, scene.size)
 
     def _draw_donor(self, rng: np.random.Generator, delta: int) -> tuple[Donor, str]:
@@ -158,7 +156,7 @@ def plain_sample(cache: VideoCache, video: AnnotatedVideo, t: int, delta: int, o
     """
     crop: Literal["centred", "none"] = "centred" if options.augmentation.crop == "actor" else "none"
     nothing = AugmentationOptions(photometric=False, expand=1.0, crop=crop, mirror=False, copy_paste=0.0)
-    scene = VideoScene(cache, video, repair=options.repeats == "repair")
+    scene = VideoScene(cache, video)
     boxes, labels = _ground_truth(video, t, delta, scene.size)
     plain = replace(options, deltas=(delta,), augmentation=nothing)
     rng = np.random.default_rng(0)

@@ -95,6 +95,8 @@ def make_network(content: dict[str, Any], source: str) -> AMTnet:
             f"{source}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
         )
     options = dict(content["options"])
+    if options.pop("motion_trunk", None) is not None:  # of the tag with-all-variants
+        raise UserError(f"{source}: its streams have two kinds of trunks, which this version does not know")
     network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
     network.load_state_dict(averaged_weights(content))
     return network.eval()

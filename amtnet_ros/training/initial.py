@@ -1,8 +1,14 @@
-"""Initial weights of a network: ImageNet, local files, or what was trained before; and the network to learn from."""
+"""Initial weights of a network: ImageNet, local files, or what was trained before; and the network to learn from.
+
+The weights of a model folder come without batch statistics, which the export folds into the convolutions. Without them
+the first step of training, which normalises by the batch's own, would make another network of it: `take_statistics`
+gives them anew.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +21,11 @@ from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint, make_network
 from amtnet_ros.model.heads import MicroTubeHeads
 from amtnet_ros.model.streams import STREAMS, Streams
+from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, Experiment, InitialConfig, is_trained
+
+STATISTICS_SAMPLES = 64
+"""Samples from which batch statistics are taken: means over a hundred frames, of many cells each."""
 
 
 def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] | None = None) -> None:
@@ -48,6 +58,26 @@ def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] 
 def lacks_statistics(config: InitialConfig) -> bool:
     """Whether a trunk comes from a model folder, whose batch statistics are folded away."""
     return any(is_trained(x) and not str(x).endswith(CHECKPOINT_SUFFIX) for x in (config.rgb, config.flow))
+
+
+@torch.no_grad()
+def take_statistics(network: Streams, batches: Iterable[Batch]) -> None:
+    """Give every batch normalisation the statistics of what reaches it; in evaluation the network computes as before.
+
+    Scale and shift make up for the change.
+    """
+    moments = {norm: _Moments(norm) for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)}
+    hooks = [norm.register_forward_pre_hook(moment.add) for norm, moment in moments.items()]
+    training = network.training
+    network.eval()
+    for batch in batches:
+        images = [None if x is None else x.float().flatten(0, 1) for x in (batch.rgb, batch.flow)]
+        network.features(images[0], images[1])
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    for norm, moment in moments.items():
+        _replace_statistics(norm, *moment.mean_and_variance())
 
 
 def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTnet:
@@ -158,3 +188,30 @@ def _load_part(module: nn.Module, part: dict[str, Tensor], source: str) -> None:
         module.load_state_dict(part)
     except RuntimeError as error:
         raise UserError(f"{source}: does not fit this network: {str(error).splitlines()[-1].strip()}") from error
+
+
+class _Moments:
+    """Sums over the samples and cells of a normalisation's inputs, by channel."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        self._count = 0
+        self._sums = torch.zeros(2, norm.num_features, dtype=torch.float64)
+
+    def add(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0].transpose(0, 1).flatten(1).double()
+        self._count += x.shape[1]
+        self._sums = self._sums.to(x.device) + torch.stack([x.sum(1), x.square().sum(1)])
+
+    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
+        mean, square = self._sums / self._count
+        return mean, (square - mean.square()).clamp(min=0)
+
+
+def _replace_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    slope = norm.weight / (norm.running_var + norm.eps).sqrt()
+    norm.bias.add_(slope * (mean - norm.running_mean))
+    norm.weight.copy_(slope * (variance + norm.eps).sqrt())
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.classifier import ActorClassifier
+from amtnet_ros.model.amtnet import ActorClassifier, AMTnet
 from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tiny_models import scene
+from tiny import scene
 
 from amtnet_ros.bench import engines as bench_engines
 from amtnet_ros.cli.bench import bench
