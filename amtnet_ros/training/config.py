@@ -42,8 +42,9 @@ class DataConfig(Section):
     flow: engine of the flow images.
     placement: of the five-flow window, see flow.stack.
     feed: the streams that successive steps are given, in turn: 'rgb', 'flow' or 'both'. A two-stream network that is
-        given one stream answers by it alone (see `model.streams.fuse_one`), so that this stream must learn the classes too.
-    clips: train on the first `clips` training clips only, for a quick try.
+        given one stream answers by it alone (see `model.streams.fuse_one`), so that this stream must learn the classes
+        too.
+    clips: train on this many training clips only, evenly spread, for a quick try.
     repeats: 'skip' draws no pair with a near-repeated frame, see data.cache.
     """
 
