@@ -33,7 +33,9 @@ class PairOptions:
     """How pairs are drawn.
 
     deltas: distances in frames to draw from; (0,) makes each frame its own pair (single frames, at half the cost).
-    streams: 'rgb', 'flow' or both. placement: of the five-flow window, see flow.stack. image_size: side of the input.
+    streams: 'rgb', 'flow' or both.
+    placement: of the five-flow window, see flow.stack.
+    image_size: side of the input in pixels.
     repeats: what becomes of near-repeated frames, see data.cache.
     """
 
@@ -49,8 +51,10 @@ class PairOptions:
 class PairSample:
     """One pair of frames, ready for the network.
 
-    rgb: (n, 3, S, S) uint8, or None. flow: (n, 15, S, S) uint8, or None; n = 2, or 1 where a frame is its own pair.
-    boxes: (K, 2, 4) float32 micro-tubes, corners, shares of the input. labels: (K,) int64, 0-based without background.
+    rgb: (n, 3, S, S) uint8, or None; n = 2, or 1 where a frame is its own pair.
+    flow: (n, 15, S, S) uint8, or None.
+    boxes: (K, 2, 4) float32 micro-tubes, corners, shares of the input.
+    labels: (K,) int64, 0-based without background.
     name: video and frame numbers, for messages.
     """
 
@@ -181,7 +185,9 @@ def make_sample(
         boxes, labels = boxes[which], labels[which]
         view = close_up(scene.size, boxes[0], rng if drawn else None)
         kept = np.ones(1, dtype=np.bool_)
-        zooms_flow = False  # an actor has about the same size in all close-ups; how fast it was shall still be seen
+        zooms_flow = (
+            False  # actors have about one size in all close-ups; flow that grew with them would hide how fast each was
+        )
     else:
         view = draw_window(rng, scene.size, boxes, augmentation)
         kept = boxes_in_window(boxes, view)

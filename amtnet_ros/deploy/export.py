@@ -1,4 +1,7 @@
-"""From a checkpoint to a model folder: encode graph, detect graph, card; checked by running both."""
+"""From a checkpoint to a model folder: encode graph, detect graph and card, checked against torch by running them.
+
+Weights may be stored in half precision once the fp32 graph has passed.
+"""
 
 from __future__ import annotations
 

@@ -22,8 +22,10 @@ FORMAT = "amtnet-checkpoint-1"
 class TrainingFacts:
     """What a model's card says of the training data, so that an export need not understand experiments.
 
-    dataset, split, seed: of the training. deltas: distances of the pairs in frames; 0 is a single frame.
-    flow: the engine of the flow images; placement: of their window, see flow.stack.
+    dataset, split, seed: of the training.
+    deltas: distances of the pairs in frames; 0 is a single frame.
+    flow: the engine of the flow images.
+    placement: of their window, see flow.stack.
     """
 
     dataset: str

@@ -31,8 +31,8 @@ STATISTICS_SAMPLES = 64
 def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] | None = None) -> None:
     """Load what the configuration names into trunks and heads. Raises UserError where something does not fit.
 
-    labels: of the network's classes, which need not be those of the heads to start from, see `_heads_for`; None: they
-    are.
+    labels: the network's classes, where they may differ from those of the heads to start from, see `_heads_for`; None
+        where they are the same.
     A file that is not of a trained network (see `is_trained`) is a trunk's own state dict.
     """
     for stream, source in (("rgb", config.rgb), ("flow", config.flow)):
@@ -83,7 +83,8 @@ def take_statistics(network: Streams, batches: Iterable[Batch]) -> None:
 def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTnet:
     """The trained network that another one is to learn from, in evaluation mode.
 
-    labels: of the network that learns. Raises UserError where it cannot be read or answers other questions.
+    network, labels: those that learn. Raises UserError where the teacher cannot be read, or differs from the network in
+    classes, streams, image size or cells.
     """
     content = _read(source)
     teacher = make_network(content, source)
@@ -99,7 +100,7 @@ def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTn
 
 
 def earlier_runs(experiment: Experiment) -> list[dict[str, Any]]:
-    """The runs that the experiment starts or learns from, after those that they did: experiment, iterations.
+    """The runs whose weights or scores an experiment uses, the earliest first; each has its experiment and iterations.
 
     Raises UserError where a checkpoint or model folder cannot be read.
     """
@@ -119,8 +120,11 @@ def _heads_for(
 ) -> dict[str, Tensor]:
     """Heads of other classes as heads of these: boxes, background and classes of the same name are theirs.
 
-    New classes begin as the mean of theirs: "some action", so that people are found before any action is known.
-    heads: those to fill. part: the other heads' weights, theirs their labels.
+    A new class begins as the mean of all of theirs, so that people are found before any action is known.
+    heads: those to fill.
+    labels: of their classes.
+    part: weights of the heads to start from.
+    theirs: labels of those.
     """
     own = heads.state_dict()
     known = [label for label in labels if label in theirs]
@@ -137,9 +141,9 @@ def _heads_for(
 
 
 def _joined_heads(sources: dict[str, str], fusion: str) -> dict[str, Tensor]:
-    """Heads over fused maps that give the mean of what each stream's own heads make of its maps alone.
+    """Heads over fused maps whose output is the mean of the outputs of each stream's own heads over its maps.
 
-    Summed or averaged maps have one set of weights: there it is exact where both streams learnt by the same heads.
+    With sum and mean there is one set of weights for both streams: exact where both have learnt by the same heads.
     """
     rgb, flow = (_heads_alone(_read(sources[stream]), stream) for stream in STREAMS)
     joined = {name: (rgb[name] + flow[name]) / 2 for name in rgb}
@@ -152,7 +156,7 @@ def _joined_heads(sources: dict[str, str], fusion: str) -> dict[str, Tensor]:
 
 
 def _heads_alone(content: dict[str, Any], stream: str) -> dict[str, Tensor]:
-    """A checkpoint's heads as of a network of this stream alone: a fused one is asked by it alone (see `fuse_one`)."""
+    """A checkpoint's heads as those of a network of this stream alone; from a fused one as `fuse_one` feeds them."""
     options = content["options"]
     heads = {}
     for name, value in averaged_weights(content).items():

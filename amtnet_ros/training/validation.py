@@ -1,4 +1,4 @@
-"""A quick look at a network in training: does it find the actor, does it name the action, how many mistakes beside?"""
+"""Validation of a network in training, on a few frames of each test clip: are actors found, and actions named?"""
 
 from __future__ import annotations
 
