@@ -26,7 +26,7 @@ def tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def tiny_folder(tiny_folders: dict[str, Path], request: pytest.FixtureRequest) -> Path:
     """A model folder; of sum fusion, or of the kind a test is parametrised with."""
-    from tiny_models import trained_parts
+    from tiny import trained_parts
 
     from amtnet_ros.deploy.export import ExportOptions, export_model
 

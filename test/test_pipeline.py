@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
+from amtnet_ros.contracts import Frame, MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.stack import window
-from amtnet_ros.inference.contract import Engine
+from amtnet_ros.inference.contract import Encoded, Engine, Selection
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
@@ -108,8 +108,46 @@ def test_a_larger_delta_processes_fewer_frames_and_interpolates_between_them(fre
     assert all(tube.interpolated[frames].all() for tube, frames in zip(boxes, between, strict=True))
 
 
-def test_encoding_a_frame_once_or_in_another_run_gives_the_same_tubes(fresh, images):
+class Recorded:
+    """An engine that notes what it is given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.card, self.provider, self.precision = engine.card, engine.provider, engine.precision
+        self.given: list[tuple[Frame, np.ndarray | None]] = []
+        self.selections: list[Selection] = []
+
+    def encode(self, frame: Frame, flow_stack: np.ndarray | None) -> Encoded:
+        self.given.append((frame, None if flow_stack is None else flow_stack.copy()))
+        return self.engine.encode(frame, flow_stack)
+
+    def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+        self.selections.append(selection)
+        return self.engine.detect(at_t, at_t_plus_delta, selection)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def test_each_frame_is_encoded_once_and_pairs_are_as_if_it_were_encoded_for_each(images):
+    engine = Recorded(make_engine("light", "cpu"))
+    pipeline = Pipeline(engine, PipelineOptions(), make_flow("dis:ultrafast"))
+    pairs: list[MicroTubes] = []
+    pipeline.on_micro_tubes = pairs.append
+    watch(pipeline, images[:12])
+    assert [frame.index for frame, _ in engine.given] == list(range(12))
+    assert [pair.frames for pair in pairs] == [(i, i + 1) for i in range(11)]
+    assert sum(map(len, pairs)) > 11
+    for pair, selection in zip(pairs, engine.selections, strict=True):
+        anew = engine.engine.detect(*(engine.engine.encode(*engine.given[i]) for i in pair.frames), selection)
+        for name in ("boxes", "labels", "scores", "class_scores"):
+            np.testing.assert_array_equal(getattr(pair, name), getattr(anew, name))
+    pipeline.close()
+
+
+def test_another_run_gives_the_same_tubes(fresh, images):
     first, second = watch(fresh, images), (fresh.reset(), watch(fresh, images))[1]
+    assert any(update.tubes for update in first)
     for a, b in zip(first, second, strict=True):
         assert [t.label for t in a.tubes] == [t.label for t in b.tubes]
         for one, other in zip(a.tubes, b.tubes, strict=True):

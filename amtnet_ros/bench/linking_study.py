@@ -1,4 +1,4 @@
-"""What the linker's options do to the scores: link the same micro-tubes again and again."""
+"""What the linker's options do to the scores: the same micro-tubes are linked again by each variant, and scored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
 
-# options changed one at a time …
+# Values of the options that are changed one at a time.
 VARIANTS: dict[str, tuple[Any, ...]] = {
     "match": ("score", "iou", "similarity", "both"),
     "assignment": ("greedy", "optimal"),
@@ -39,13 +39,25 @@ VARIANTS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def variants(base: LinkerOptions, changed: Collection[str] = tuple(VARIANTS)) -> list[tuple[str, LinkerOptions]]:
+    """`base`, linking as in the paper, and `base` with every option of `changed` changed alone; with names."""
+    named = [("defaults", base), ("as in the paper", replace(PAPER, mode=base.mode))]
+    for option in changed:
+        for value in VARIANTS[option]:
+            if value != getattr(base, option):
+                named.append((f"{option}={value}", replace(base, **{option: value})))
+    return named
+
+
 @dataclass(frozen=True)
 class LinkingScores:
     """Scores of one way to link.
 
     tubes: how many are scored; those that were never confirmed (ACTIVE) are not.
-    video_maps: by the name of the definition. identity, following: see there.
-    delay: median frames from an action's start to its first correct ACTIVE tube; missed: actions without any.
+    video_maps: by the name of the definition.
+    identity, following: see there.
+    delay: median frames from an action's start to its first correct ACTIVE tube.
+    missed: number of actions without any.
     """
 
     tubes: int
@@ -54,6 +66,49 @@ class LinkingScores:
     following: Following
     delay: float
     missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Sums over people (annotated actions) and updates; add them up over videos.
+
+    A person's tubes: the ACTIVE ones, of any class, whose newest box overlaps the person's by an IoU of 0.5 or more.
+
+    people: how many.
+    steps: updates in which a person is annotated.
+    covered: those of them in which the person has a tube.
+    tubes: sum, over these, of the number of the person's tubes.
+    switches: how often the person's best-scoring tube is another than before.
+    """
+
+    people: int = 0
+    steps: int = 0
+    covered: int = 0
+    tubes: int = 0
+    switches: int = 0
+
+    def __add__(self, other: Following) -> Following:
+        return Following(
+            self.people + other.people,
+            self.steps + other.steps,
+            self.covered + other.covered,
+            self.tubes + other.tubes,
+            self.switches + other.switches,
+        )
+
+    @property
+    def coverage(self) -> float:
+        """Share of the steps in which a person has a tube."""
+        return self.covered / max(self.steps, 1)
+
+    @property
+    def tubes_per_person(self) -> float:
+        """Mean number of tubes on a person who has any; 1 is best."""
+        return self.tubes / max(self.covered, 1)
+
+    @property
+    def switches_per_person(self) -> float:
+        return self.switches / max(self.people, 1)
 
 
 def link_all(
@@ -102,56 +157,6 @@ def link_all(
 def score(dataset: Dataset, tubes: Sequence[ScoredTube]) -> dict[str, VideoMap]:
     """Video-mAP under both definitions."""
     return {name: video_map(dataset, tubes, definition) for name, definition in DEFINITIONS.items()}
-
-
-def variants(base: LinkerOptions, changed: Collection[str] = tuple(VARIANTS)) -> list[tuple[str, LinkerOptions]]:
-    """`base`, linking as in the paper, and `base` with every option of `changed` changed alone; with names."""
-    named = [("defaults", base), ("as in the paper", replace(PAPER, mode=base.mode))]
-    for option in changed:
-        for value in VARIANTS[option]:
-            if value != getattr(base, option):
-                named.append((f"{option}={value}", replace(base, **{option: value})))
-    return named
-
-
-@dataclass(frozen=True, slots=True)
-class Following:
-    """Sums over people (annotated actions) and updates; add them up over videos.
-
-    A person's tubes: the ACTIVE ones, of any class, whose newest box overlaps the person's by an IoU of 0.5 or more.
-
-    people: how many. steps: updates in which a person is annotated. covered: those in which the person has a tube.
-    tubes: how many tubes there are, over these. switches: times that the likeliest of them is another than before.
-    """
-
-    people: int = 0
-    steps: int = 0
-    covered: int = 0
-    tubes: int = 0
-    switches: int = 0
-
-    def __add__(self, other: Following) -> Following:
-        return Following(
-            self.people + other.people,
-            self.steps + other.steps,
-            self.covered + other.covered,
-            self.tubes + other.tubes,
-            self.switches + other.switches,
-        )
-
-    @property
-    def coverage(self) -> float:
-        """Share of the steps in which a person has a tube."""
-        return self.covered / max(self.steps, 1)
-
-    @property
-    def tubes_per_person(self) -> float:
-        """Mean number of tubes on a person who has any; 1 is best."""
-        return self.tubes / max(self.covered, 1)
-
-    @property
-    def switches_per_person(self) -> float:
-        return self.switches / max(self.people, 1)
 
 
 def follow(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> Following:

@@ -31,13 +31,12 @@ class AugmentationOptions:
     """Which distortions are drawn; all off is the plain resize of test time.
 
     photometric: brightness, contrast, saturation and hue of the RGB frames.
-    expand: greatest expansion (the image placed on a canvas up to so many times its sides); 1 is off.
+    expand: the largest factor by which the sides of the canvas exceed the image's that is placed on it; 1 is off.
     crop: 'ssd', IoU-constrained crops; 'jitter', windows of 0.55 to 1.25 times the picture that keep most of every
-    actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up; or
-    'none'. mirror: horizontal mirroring, half of the time.
-    copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste; paste_growth: up to so many
-    times as large or as small as it is; paste_stretch: its width up to so many times more or less, its height the
-    inverse; paste_turn: by up to so many degrees.
+        actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up;
+        or 'none'.
+    mirror: horizontal mirroring, half of the time.
+    copy_paste: how often (0..1) another clip's actor is pasted in, see data.scene.
     """
 
     photometric: bool = True
@@ -45,9 +44,6 @@ class AugmentationOptions:
     crop: Literal["ssd", "jitter", "actor", "centred", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = 0.0
-    paste_growth: float = 1.0
-    paste_stretch: float = 1.0
-    paste_turn: float = 0.0
 
 
 class Window(NamedTuple):

@@ -1,4 +1,7 @@
-"""From a checkpoint to a model folder: encode graph, detect graph, card; checked by running both."""
+"""From a checkpoint to a model folder: encode graph, detect graph and card, checked against torch by running them.
+
+Weights may be stored in half precision once the fp32 graph has passed.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,6 @@ def make_card(trained: Sequence[Trained], name: str, options: ExportOptions) -> 
         streams=streams,
         fusion="late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none",
         trunk=network.options.trunk,
-        motion_trunk=network.options.motion_trunk,
         motion_stride=trained[-1].network.options.stride(streams[-1]),
         delta=options.delta or min(deltas, default=1),
         rate=options.rate,

@@ -1,4 +1,4 @@
-"""A folder of kept detections: one file for each video, and what they were made with."""
+"""A folder of kept detections, one file for each video, and what they were made with; and how a model makes them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from amtnet_ros.evaluation.detections import (
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 
+SECOND = 1_000_000_000
 _MANIFEST = "made_with.json"
 
 
@@ -27,7 +28,7 @@ _MANIFEST = "made_with.json"
 class KeptDetections:
     """Detections of the videos of one data set, by one model with one setting.
 
-    made_with: what the detections depend on (model, data set, delta, flow); text only.
+    made_with: name → text of all that the detections depend on: model, data set, delta, flow.
     """
 
     folder: Path
@@ -83,9 +84,6 @@ def make_kept(folder: Path, made_with: Mapping[str, str]) -> KeptDetections:
     except OSError as error:
         raise UserError(f"{folder}: cannot write: {error.strerror}") from error
     return KeptDetections(folder, dict(made_with))
-
-
-SECOND = 1_000_000_000
 
 
 def detect_video(pipeline: Pipeline, video: AnnotatedVideo, delta: int) -> VideoDetections:

@@ -70,8 +70,8 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
 
     labels: action classes; their index is the label of micro-tubes and tubes.
     image_size: side in pixels of the square input.
-    streams: what the network looks at; fusion, trunk, motion_trunk, motion_stride: see the
-    network.
+    streams: what the network looks at.
+    fusion, trunk, motion_stride: see the network.
     delta: default distance of a pair in frames at the nominal `rate` (frames a second of the training video).
     flow: present where there is a motion stream. normalisation: of each stream, done inside the graph.
     precision: of the encode graph's arithmetic. opset: of both graphs.
@@ -88,7 +88,6 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
     trunk: str
-    motion_trunk: str | None = None
     motion_stride: int = Field(1, ge=1)
     delta: int = Field(1, ge=1)
     rate: float = Field(30.0, gt=0)
@@ -136,6 +135,8 @@ def read_card(folder: Path) -> ModelCard:
         raise UserError(f"{path}: must hold keys and values")
     if content.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path}: format {content['format']} is not known here (known: {FORMAT}); update amtnet_ros")
+    if content.pop("motion_trunk", None) is not None:  # a key of the tag with-all-variants, null in most cards
+        raise UserError(f"{path}: its streams have two kinds of trunks, which this version does not know")
     try:
         card = ModelCard(**content)
     except ValidationError as error:

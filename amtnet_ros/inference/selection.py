@@ -1,4 +1,4 @@
-"""The last step of every engine, on the few survivors: source pixels, classes wanted, order, limits."""
+"""What all engines share: their inputs, checked; and their last step on the few survivors, which makes micro-tubes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,54 @@ from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
 
 Resized = TypeVar("Resized")
+
 CANDIDATES = 1000
-"""Only so many priors, those with the best class scores, are decoded and go into non-maximum suppression."""
+"""Number of priors, those with the highest class scores, that are decoded and go into non-maximum suppression."""
+
+
+def network_inputs(
+    card: ModelCard,
+    frames: Sequence[Frame],
+    flow_stacks: Sequence[UInt8 | None],
+    resize: Callable[[Sequence[UInt8]], Resized],
+) -> dict[str, UInt8 | Resized]:
+    """Stream → (B, S, S, 3 or 3 * length) uint8: the inputs of the encode graph. Raises UserError for unfit arrays.
+
+    resize: makes one batch (B, S, S, 3) of images of any sizes, wherever the engine wants it; see `resize`.
+    """
+    size = card.image_size
+    inputs: dict[str, UInt8 | Resized] = {}
+    if "rgb" in card.streams:
+        for frame in frames:
+            _check(frame.image, f"frame {frame.index}", None, 3)
+        inputs["rgb"] = resize([frame.image for frame in frames])
+    if card.flow is not None:
+        stacks = []
+        for frame, stack in zip(frames, flow_stacks, strict=True):
+            if stack is None:
+                raise UserError(
+                    f"frame {frame.index}: the model '{card.name}' has a motion stream and needs a flow stack"
+                )
+            _check(stack, f"frame {frame.index}, flow stack", size, 3 * card.flow.length)
+            stacks.append(stack)
+        inputs["flow"] = np.stack(stacks)
+    return inputs
+
+
+def _check(image: UInt8, what: str, side: int | None, channels: int) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise UserError(f"{what}: is {getattr(image, 'dtype', type(image).__name__)}; must be 8-bit (uint8)")
+    expected = ("H", "W", channels) if side is None else (side, side, channels)
+    fits = image.ndim == 3 and image.shape[2] == channels and 0 not in image.shape
+    if not fits or (side is not None and image.shape[:2] != (side, side)):
+        raise UserError(f"{what}: has shape {image.shape}; must be ({', '.join(map(str, expected))})")
+
+
+def check_pair(at_t: Encoded, at_t_plus_delta: Encoded) -> None:
+    """Raise UserError unless both frames can be of one camera."""
+    if at_t.image_size != at_t_plus_delta.image_size:
+        sizes = " and ".join(f"{width}x{height}" for width, height in (at_t.image_size, at_t_plus_delta.image_size))
+        raise UserError(f"the two frames of a pair differ in size: {sizes}; begin anew when the camera's size changes")
 
 
 class Survivors(NamedTuple):
@@ -58,51 +104,6 @@ def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded
         stamps=(at_t.stamp, at_t_plus_delta.stamp),
         image_size=at_t.image_size,
     )
-
-
-def check_pair(at_t: Encoded, at_t_plus_delta: Encoded) -> None:
-    """Raise UserError unless both frames can be of one camera."""
-    if at_t.image_size != at_t_plus_delta.image_size:
-        sizes = " and ".join(f"{width}x{height}" for width, height in (at_t.image_size, at_t_plus_delta.image_size))
-        raise UserError(f"the two frames of a pair differ in size: {sizes}; begin anew when the camera's size changes")
-
-
-def network_inputs(
-    card: ModelCard,
-    frames: Sequence[Frame],
-    flow_stacks: Sequence[UInt8 | None],
-    resize: Callable[[Sequence[UInt8]], Resized],
-) -> dict[str, UInt8 | Resized]:
-    """Stream → (B, S, S, 3 or 3 * length) uint8: the inputs of the encode graph. Raises UserError for unfit arrays.
-
-    resize: makes one batch (B, S, S, 3) of images of any sizes, wherever the engine wants it; see `resize`.
-    """
-    size = card.image_size
-    inputs: dict[str, UInt8 | Resized] = {}
-    if "rgb" in card.streams:
-        for frame in frames:
-            _check(frame.image, f"frame {frame.index}", None, 3)
-        inputs["rgb"] = resize([frame.image for frame in frames])
-    if card.flow is not None:
-        stacks = []
-        for frame, stack in zip(frames, flow_stacks, strict=True):
-            if stack is None:
-                raise UserError(
-                    f"frame {frame.index}: the model '{card.name}' has a motion stream and needs a flow stack"
-                )
-            _check(stack, f"frame {frame.index}, flow stack", size, 3 * card.flow.length)
-            stacks.append(stack)
-        inputs["flow"] = np.stack(stacks)
-    return inputs
-
-
-def _check(image: UInt8, what: str, side: int | None, channels: int) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        raise UserError(f"{what}: is {getattr(image, 'dtype', type(image).__name__)}; must be 8-bit (uint8)")
-    expected = ("H", "W", channels) if side is None else (side, side, channels)
-    fits = image.ndim == 3 and image.shape[2] == channels and 0 not in image.shape
-    if not fits or (side is not None and image.shape[:2] != (side, side)):
-        raise UserError(f"{what}: has shape {image.shape}; must be ({', '.join(map(str, expected))})")
 
 
 def vote(boxes: Float32, scores: Float32, min_iou: float) -> Float32:

@@ -197,10 +197,7 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
     fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
     n, size = len(card.labels), card.image_size
-    return [
-        AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride, card.motion_trunk)).eval()
-        for part in parts
-    ]
+    return [AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride)).eval() for part in parts]
 
 
 def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:

@@ -22,8 +22,10 @@ FORMAT = "amtnet-checkpoint-1"
 class TrainingFacts:
     """What a model's card says of the training data, so that an export need not understand experiments.
 
-    dataset, split, seed: of the training. deltas: distances of the pairs in frames; 0 is a single frame.
-    flow: the engine of the flow images; placement: of their window, see flow.stack.
+    dataset, split, seed: of the training.
+    deltas: distances of the pairs in frames; 0 is a single frame.
+    flow: the engine of the flow images.
+    placement: of their window, see flow.stack.
     """
 
     dataset: str
@@ -95,6 +97,8 @@ def make_network(content: dict[str, Any], source: str) -> AMTnet:
             f"{source}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
         )
     options = dict(content["options"])
+    if options.pop("motion_trunk", None) is not None:  # of the tag with-all-variants
+        raise UserError(f"{source}: its streams have two kinds of trunks, which this version does not know")
     network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
     network.load_state_dict(averaged_weights(content))
     return network.eval()

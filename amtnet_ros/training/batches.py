@@ -67,8 +67,10 @@ class _Numbered(Dataset[PairSample]):
 class Plan:
     """Which samples each step uses: a function of the step alone, wherever a run resumed.
 
-    feed: the streams of successive steps, in turn. rank, world: this process and their number; rank r takes every
-    world-th sample of a step's `batch_size * world`.
+    batch_size: samples of a step in each process.
+    feed: the streams of successive steps, in turn.
+    rank, world: the number of this process, and how many there are; of the `batch_size * world` samples of a step it
+        takes those whose position modulo `world` is its rank.
     """
 
     batch_size: int

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from tiny_models import scene, tiny_trained
+from tiny import scene, tiny_trained
 
 from amtnet_ros.deploy.export import ExportOptions, export_model
 from amtnet_ros.deploy.folder import record_accuracy

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import KINDS, LABELS, SIZE, scene, select_by_score, trained_parts
+from tiny import KINDS, LABELS, SIZE, scene, select_by_score, trained_parts
 
 from amtnet_ros.bench.paired_network import PairedNetwork
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8

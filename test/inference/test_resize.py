@@ -12,7 +12,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from tiny_models import SIZE, scene
+from tiny import SIZE, scene
 
 from amtnet_ros.contracts import Frame, UInt8
 from amtnet_ros.deploy.calibration import frames_of_video

@@ -9,7 +9,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from stage import Stage, darkness, wait_until
 from std_msgs.msg import Header
-from tiny_model import box_in
+from tiny import box_in
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
