@@ -23,6 +23,7 @@ from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
+from amtnet_ros.tube_boxes import Box, grow
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,12 +44,12 @@ class TubeSummary:
 
 @dataclass
 class _Growing:
-    """A tube that lives: its newest state, and the boxes so far as they will be written."""
+    """A tube that lives: its newest state, and its boxes so far."""
 
     tube: Tube
     image_size: tuple[int, int]
     class_name: str
-    boxes: list[dict[str, Any]] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
     confirmed: bool = False
 
 
@@ -78,10 +79,7 @@ class TubeRecorder:
             growing = self._growing.setdefault((session, tube.id), _Growing(tube, update.image_size, name))
             growing.tube, growing.class_name = tube, name
             growing.confirmed |= tube.state == TubeState.ACTIVE
-            for box in _boxes_of(tube):
-                while growing.boxes and growing.boxes[-1]["stamp"] >= box["stamp"]:
-                    growing.boxes.pop()  # a box sent again replaces the one sent before
-                growing.boxes.append(box)
+            grow(growing.boxes, tube)
             if tube.state == TubeState.ENDED:
                 self._write(session, self._growing.pop((session, tube.id)))
 
@@ -122,7 +120,7 @@ class TubeRecorder:
             "frame_id": self._frame_id,
             "image_width": growing.image_size[0],
             "image_height": growing.image_size[1],
-            "boxes": growing.boxes,
+            "boxes": [_as_written(box) for box in growing.boxes],
         }
         self._file.write(json.dumps(line) + "\n")
         self.summaries.append(
@@ -138,16 +136,13 @@ class TubeRecorder:
         )
 
 
-def _boxes_of(tube: Tube) -> list[dict[str, Any]]:
-    return [
-        {
-            "stamp": int(stamp),
-            "box": [round(float(value), 2) for value in box],
-            "score": round(float(score), 4),
-            "interpolated": bool(interpolated),
-        }
-        for stamp, box, score, interpolated in zip(tube.stamps, tube.boxes, tube.scores, tube.interpolated, strict=True)
-    ]
+def _as_written(box: Box) -> dict[str, Any]:
+    return {
+        "stamp": box.stamp,
+        "box": [round(value, 2) for value in box.box.tolist()],
+        "score": round(box.score, 4),
+        "interpolated": box.interpolated,
+    }
 
 
 def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
