@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.deploy.folder import write_card
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import write_whole
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, Int8, ModelCard, read_card
 from amtnet_ros.inference.factory import make_engine
 
@@ -69,7 +69,7 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
                 op_types_to_quantize=QUANTISED_NODES,
                 nodes_to_exclude=_kept_exact(prepared),
             )
-            os.replace(quantised, folder / ENCODE_INT8)
+            write_whole(folder / ENCODE_INT8, quantised.read_bytes())
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     content = json.loads(card.model_dump_json())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import onnxruntime as ort
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import cache_folder
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.contract import PRECISIONS, Precision
 
@@ -127,12 +127,6 @@ def choose_precision(asked: Precision, device: Device, card: ModelCard) -> Liter
     elif asked != card.precision:
         raise UserError(f"model '{card.name}': its {ENCODE} is {card.precision}; export it with --precision {asked}")
     return asked
-
-
-def cache_folder() -> Path:
-    """Where engines built for this machine are kept: $AMTNET_CACHE, else the user's cache folder."""
-    given = os.environ.get("AMTNET_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtnet_ros"
 
 
 def provider_chain(device: Device, card: ModelCard) -> list[tuple[str, dict[str, Any]]]:

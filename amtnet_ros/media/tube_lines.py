@@ -14,7 +14,6 @@ The fields of a line:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
-from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile, unwritable
 from amtnet_ros.tube_boxes import Box, grow
 
 if TYPE_CHECKING:
@@ -61,15 +60,14 @@ class TubeRecorder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._whole = WholeFile(path, parents=True)
         self._growing: dict[tuple[UUID, int], _Growing] = {}
         self._frame_id = ""
         self.summaries: list[TubeSummary] = []
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = self._temporary.open("w", encoding="utf-8")
+            self._file: TextIO = self._whole.temporary.open("w", encoding="utf-8")
         except OSError as error:
-            raise UserError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+            raise unwritable(path, error) from None
 
     def add(self, update: TubeUpdate, session: UUID, labels: Sequence[str] | Mapping[int, str], frame_id: str) -> None:
         """Take in one step. labels: the classes' names, by label; frame_id: of the source image."""
@@ -89,12 +87,12 @@ class TubeRecorder:
             self._write(session, growing)
         self._growing.clear()
         self._file.close()
-        os.replace(self._temporary, self._path)
+        self._whole.keep()
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
         self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._whole.discard()
 
     def __enter__(self) -> TubeRecorder:
         return self
