@@ -1,5 +1,6 @@
 """What a behaviour needs to act on actions; see docs/ros.md and examples/."""
 
-from amtnet_ros.ros.client import Action, ActionAssembler, ActionClient, Box, Filter
+from amtnet_ros.ros.client import Action, ActionAssembler, ActionClient, Filter
+from amtnet_ros.tube_boxes import Box
 
 __all__ = ["Action", "ActionAssembler", "ActionClient", "Box", "Filter"]

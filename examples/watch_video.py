@@ -1,6 +1,6 @@
 """Prints who does what in a video, while it plays: the detector in twenty lines, without ROS.
 
-    python3 examples/watch_video.py my_video.mp4
+python3 examples/watch_video.py my_video.mp4
 """
 
 from __future__ import annotations

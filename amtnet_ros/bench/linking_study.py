@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import check_trimming, ever_active, in_action, scored_tubes
 from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors
-from amtnet_ros.evaluation.overlap import box_iou
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
@@ -171,8 +171,8 @@ def follow(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> Following:
             if place == len(instance.frames) or instance.frames[place] != update.frame:
                 continue
             steps += 1
-            person = np.broadcast_to(instance.boxes[place].astype(np.float64), newest.shape)
-            own = np.flatnonzero(box_iou(newest, person) >= 0.5).tolist()
+            person = instance.boxes[place].astype(np.float64)[:, None]
+            own = np.flatnonzero(iou(newest.T, person) >= 0.5).tolist()
             if own:
                 best = max((seen[i] for i in own), key=lambda tube: tube.score)
                 covered += 1

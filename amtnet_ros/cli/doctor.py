@@ -69,7 +69,8 @@ def _version(distribution: str) -> str:
 
 
 def _device(console: Console, device: str) -> bool:
-    from amtnet_ros.inference.device import Device, choose_device, int8_instructions, why_not
+    from amtnet_ros.device.name import Device
+    from amtnet_ros.inference.device import choose_device, int8_instructions, why_not
 
     table = Table("device", "can be used", title="Devices of ONNX Runtime")
     for kind in ("cpu", "cuda", "tensorrt"):

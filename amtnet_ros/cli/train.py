@@ -8,6 +8,7 @@ import click
 
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import cache_folder
 
 
 @click.command()
@@ -20,9 +21,7 @@ from amtnet_ros.errors import UserError
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
-    default=Path(".cache"),
-    show_default=True,
-    help="Decoded frames and flow; may be shared by runs.",
+    help="Decoded frames and flow; may be shared by runs. Default: training/ in $AMTNET_CACHE or ~/.cache/amtnet_ros.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--allow-changes", is_flag=True, help="Go on with a run although its experiment was another.")
@@ -31,7 +30,7 @@ from amtnet_ros.errors import UserError
 def train(
     config: Path,
     out: Path | None,
-    cache: Path,
+    cache: Path | None,
     device: str,
     allow_changes: bool,
     data_root: Path,
@@ -57,7 +56,7 @@ def train(
         from amtnet_ros.training.trainer import Trainer
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install torch torchvision") from error
-    if Trainer(experiment, folder, data_root, device, allow_changes).run(cache):
+    if Trainer(experiment, folder, data_root, device, allow_changes).run(cache or cache_folder() / "training"):
         click.echo(f"done: {folder}")
     else:
         click.echo(f"stopped: {folder}; the same command goes on")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from amtnet_ros.boxes import area, intersection, iou
 from amtnet_ros.contracts import Bool, Float32, UInt8
 from amtnet_ros.flow.encoding import ZERO
 
@@ -54,16 +55,16 @@ class Window(NamedTuple):
     x2: float
     y2: float
 
+    @property
+    def array(self) -> NDArray[np.float64]:
+        """(4, 1, 1): as a box to compare with micro-tubes (4, K, 2)."""
+        return np.reshape(self, (4, 1, 1))
 
-def pair_iou_with_window(boxes: Float32, window: Window) -> Float32:
+
+def pair_iou_with_window(boxes: Float32, window: Window) -> NDArray[np.float64]:
     """IoU of a window with each micro-tube (K, 2, 4), the mean over the pair → (K,)."""
-    low = np.maximum(boxes[..., :2], window[:2])
-    high = np.minimum(boxes[..., 2:], window[2:])
-    overlap = np.clip(high - low, 0, None).prod(-1)
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
-    union = areas + (window.x2 - window.x1) * (window.y2 - window.y1) - overlap
-    iou: Float32 = (overlap / union).mean(-1)
-    return iou
+    mean: NDArray[np.float64] = iou(window.array, np.moveaxis(boxes, -1, 0)).mean(-1)
+    return mean
 
 
 def boxes_in_window(boxes: Float32, window: Window) -> Bool:
@@ -105,16 +106,15 @@ def draw_window(
 
 def _jittered_window(rng: np.random.Generator, size: tuple[int, int], boxes: Float32) -> Window:
     """A window about as large as the picture, anywhere, that keeps at least 80 % of every box's area."""
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    actors = np.moveaxis(boxes, -1, 0)
     for _ in range(CROP_TRIALS):
         scale = np.exp(rng.uniform(*np.log(JITTER_SCALES)))
         aspect = np.exp(rng.uniform(-1, 1) * np.log(JITTER_ASPECT) / 2)
         span = np.array(size) * scale * (aspect, 1 / aspect)
         low = rng.uniform(np.minimum(0, size - span), np.maximum(0, size - span))
         window = Window(*low.tolist(), *(low + span).tolist())
-        overlap = np.minimum(boxes[..., 2:], window[2:]) - np.maximum(boxes[..., :2], window[:2])
-        kept = np.clip(overlap, 0, None).prod(-1)
-        if (kept >= JITTER_COVERAGE * areas).all() and boxes_in_window(boxes, window).all():
+        kept = intersection(window.array, actors)
+        if (kept >= JITTER_COVERAGE * area(actors)).all() and boxes_in_window(boxes, window).all():
             return window
     return Window(0.0, 0.0, float(size[0]), float(size[1]))
 

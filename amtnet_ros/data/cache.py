@@ -7,7 +7,6 @@ frame rates. Flow into such a frame is almost nil, and the flow after it holds t
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from rich.progress import track
 from amtnet_ros.contracts import Bool, UInt8
 from amtnet_ros.data.annotations import AnnotatedVideo
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import PARTIAL, WholeFile
 from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine, to_working_size
 from amtnet_ros.flow.encoding import encode_flow
 from amtnet_ros.flow.factory import make_flow
@@ -35,7 +35,6 @@ REPEAT_SHARE = 0.15
 """A frame repeats the one before it when they differ by less than this share of the clip's median difference."""
 
 _EVERY = 2  # pixels, in x and y, that are looked at for that
-_PARTIAL = ".part"
 _ABANDONED_AFTER = 3600.0  # seconds; a partial file this old belongs to a process that was killed
 
 
@@ -165,27 +164,19 @@ def _fingerprint(video: AnnotatedVideo) -> str:
 @contextmanager
 def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[UInt8], None]]:
     """A uint8 array on disk, written part by part, that takes its name when the block ends well; else it is gone."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
+    with WholeFile(path, parents=True) as temporary, temporary.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
 
-            def add(part: UInt8) -> None:
-                file.write(np.ascontiguousarray(part).data)
+        def add(part: UInt8) -> None:
+            file.write(np.ascontiguousarray(part).data)
 
-            yield add
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        yield add
 
 
 def _remove_abandoned(folder: Path) -> None:
     """Delete partial files that killed processes left behind."""
-    for partial in folder.glob(f".*{_PARTIAL}"):
+    for partial in folder.glob(f".*{PARTIAL}"):
         with suppress(FileNotFoundError):
             if time.time() - partial.stat().st_mtime > _ABANDONED_AFTER:
                 partial.unlink()

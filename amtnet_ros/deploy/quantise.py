@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from amtnet_ros.contracts import UInt8
 from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import write_whole
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, Int8, ModelCard, read_card
 from amtnet_ros.inference.factory import make_engine
 
@@ -76,7 +76,7 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
                 nodes_to_exclude=_kept_exact(prepared),
             )
             _store_in_half_what_it_holds(quantised)
-            os.replace(quantised, folder / ENCODE_INT8)
+            write_whole(folder / ENCODE_INT8, quantised.read_bytes())
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     content = json.loads(card.model_dump_json())

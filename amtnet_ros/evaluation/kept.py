@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from amtnet_ros.evaluation.detections import (
     read_detections,
     write_detections,
 )
+from amtnet_ros.files import write_whole
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 
@@ -76,13 +76,7 @@ def make_kept(folder: Path, made_with: Mapping[str, str]) -> KeptDetections:
                     "choose another --detections folder, or delete this one"
                 )
         return kept
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = manifest.with_suffix(f".{os.getpid()}.part")
-        partial.write_text(json.dumps(dict(made_with), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, manifest)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write: {error.strerror}") from error
+    write_whole(manifest, json.dumps(dict(made_with), indent=2) + "\n", parents=True)
     return KeptDetections(folder, dict(made_with))
 
 

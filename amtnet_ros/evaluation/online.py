@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amtnet_ros.contracts import Float32, Int64, Tube, TubeState, TubeUpdate
+from amtnet_ros.boxes import iou
+from amtnet_ros.contracts import Int64, Tube, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import SHARES, observed_frames
-from amtnet_ros.evaluation.overlap import box_iou
-from amtnet_ros.evaluation.tubes import ScoredTube, classification_accuracy
+from amtnet_ros.evaluation.tubes import Float64, ScoredTube, classification_accuracy
 from amtnet_ros.evaluation.video_map import Definition, VideoMap, video_map
 
 RIGHT_PLACE = 0.5
@@ -73,7 +73,8 @@ def detection_delays(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> li
                 and len(tube.frames)
                 and tube.frames[-1] == update.frame
             ]
-            if boxes and _iou(_box_at(instance, update.frame), np.array(boxes)).max() >= RIGHT_PLACE:
+            actor = _boxes_at([instance], update.frame)
+            if boxes and iou(actor, np.array(boxes, np.float64).T).max() >= RIGHT_PLACE:
                 delays[i] = update.frame - int(instance.frames[0])
     return delays
 
@@ -133,21 +134,21 @@ def _match_frame(
     here = [(tube, index) for tube in tubes if (index := _index(tube.frames, frame)) is not None]
     if not here or not actors:
         return {}
-    boxes = np.array([tube.boxes[index] for tube, index in here])
+    boxes = np.array([tube.boxes[index] for tube, index in here], np.float64)
     labels = np.array([tube.label for tube, _ in here])
-    iou = np.array([_iou(_box_at(video.instances[i], frame), boxes) for i in actors])
-    iou[labels[None] != np.array([video.instances[i].label for i in actors])[:, None]] = 0.0
-    iou[iou < RIGHT_PLACE] = 0.0
+    overlap = iou(_boxes_at([video.instances[i] for i in actors], frame)[..., None], boxes.T[:, None])
+    overlap[labels[None] != np.array([video.instances[i].label for i in actors])[:, None]] = 0.0
+    overlap[overlap < RIGHT_PLACE] = 0.0
     ids = [tube.id for tube, _ in here]
     kept = {row: ids.index(last[i]) for row, i in enumerate(actors) if last.get(i) in ids}
-    kept = {row: column for row, column in kept.items() if iou[row, column] > 0}
+    kept = {row: column for row, column in kept.items() if overlap[row, column] > 0}
     for row, column in kept.items():
-        best = iou[row, column]
-        iou[row], iou[:, column] = 0.0, 0.0
-        iou[row, column] = best
-    rows, columns = linear_sum_assignment(iou, maximize=True)
+        best = overlap[row, column]
+        overlap[row], overlap[:, column] = 0.0, 0.0
+        overlap[row, column] = best
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
     assigned = zip(rows.tolist(), columns.tolist(), strict=True)
-    return {actors[row]: ids[column] for row, column in assigned if iou[row, column] > 0}
+    return {actors[row]: ids[column] for row, column in assigned if overlap[row, column] > 0}
 
 
 def _index(frames: Int64, frame: int) -> int | None:
@@ -156,10 +157,7 @@ def _index(frames: Int64, frame: int) -> int | None:
     return i if i < len(frames) and frames[i] == frame else None
 
 
-def _box_at(instance: ActionInstance, frame: int) -> Float32:
-    """(4,) box of an actor in a frame between its first and last, interpolated where it is not annotated."""
-    return np.array([np.interp(frame, instance.frames, instance.boxes[:, i]) for i in range(4)], dtype=np.float32)
-
-
-def _iou(box: Float32, boxes: Float32) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return box_iou(np.broadcast_to(box, boxes.shape).astype(np.float64), boxes.astype(np.float64))
+def _boxes_at(instances: Sequence[ActionInstance], frame: int) -> Float64:
+    """(4, N) boxes of actors in a frame between the first and last of each, interpolated where it is not annotated."""
+    boxes = [[np.interp(frame, each.frames, each.boxes[:, i]) for each in instances] for i in range(4)]
+    return np.array(boxes, np.float32).astype(np.float64)

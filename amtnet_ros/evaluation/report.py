@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.results import Evaluation, OnlineScores
 from amtnet_ros.evaluation.video_map import VideoMap
+from amtnet_ros.files import WholeFile
 
 SUMMARY_THRESHOLDS = (0.2, 0.5, 0.75)
 CLASS_THRESHOLDS = (0.2, 0.5, 0.75)
@@ -129,14 +128,8 @@ def plot_curves(video_maps: Sequence[VideoMap], threshold: float, file: Path, ti
         axis.legend(fontsize=6, loc="lower left")
     figure.supxlabel("recall")
     figure.supylabel("precision")
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(partial, format="png", dpi=120)
-        os.replace(partial, file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot write: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with WholeFile(file) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def _video_map(scores: VideoMap) -> dict[str, float | None]:

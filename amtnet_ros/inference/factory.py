@@ -52,10 +52,13 @@ def _make_torch_engine(
     resize: Placement,
 ) -> Engine:
     try:
-        from amtnet_ros.inference.torch_engine import TorchEngine, choose_torch_device
+        from amtnet_ros.device.torch_device import choose_torch_device
+        from amtnet_ros.inference.torch_engine import TorchEngine
     except ImportError as error:
         raise UserError(f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md") from error
-    chosen = choose_torch_device(device, require_gpu)
+    chosen = choose_torch_device(device)
+    if require_gpu and chosen.type != "cuda":
+        raise UserError("require_gpu is set, but the model would run on the CPU")
     if precision == "int8":
         raise UserError("the torch engine does not run int8 graphs; use the engine onnxruntime, or another precision")
     half = precision == "fp16" or (precision == "auto" and chosen.type == "cuda")

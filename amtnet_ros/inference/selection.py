@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from amtnet_ros.contracts import Float32, Frame, Int64, MicroTubes, UInt8
+from amtnet_ros.boxes import area, clip, intersection
+from amtnet_ros.contracts import Bool, Float32, Frame, Int64, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
@@ -85,9 +86,9 @@ def to_micro_tubes(survivors: Survivors, at_t: Encoded, at_t_plus_delta: Encoded
     if selection.vote_iou is not None:
         boxes = vote(boxes, scores, selection.vote_iou)
     width, height = at_t.image_size
-    corner = np.array([width, height, width, height], dtype=np.float32)
-    pixels = np.clip(boxes * corner, 0, corner)
-    wanted = (pixels[..., 2:] > pixels[..., :2]).all(axis=(1, 2))
+    sides = np.array([width, height, width, height], dtype=np.float32)
+    pixels: Float32 = clip((boxes * sides).transpose(2, 0, 1), width, height).transpose(1, 2, 0)
+    wanted: Bool = np.all(pixels[..., 2:] > pixels[..., :2], axis=(1, 2))
     if selection.classes is not None:
         wanted &= np.isin(labels, selection.classes)
         unwanted = np.setdiff1d(np.arange(class_scores.shape[1]), selection.classes)
@@ -112,12 +113,9 @@ def vote(boxes: Float32, scores: Float32, min_iou: float) -> Float32:
     boxes: (n, 2, 4) corners, of all classes: the best box of another class lies on the same actor.
     scores: (n,), above 0. min_iou: those vote whose boxes in the first frame overlap by more; each votes for itself.
     """
-    first = boxes[:, 0]
-    low = np.maximum(first[:, None, :2], first[None, :, :2])
-    high = np.minimum(first[:, None, 2:], first[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=-1)
-    area = (first[:, 2:] - first[:, :2]).prod(axis=-1)
-    union = area[:, None] + area[None, :] - common
+    first = boxes[:, 0].T
+    common = intersection(first[:, :, None], first[:, None])
+    union = np.add.outer(area(first), area(first)) - common
     # As a product, since boxes may be empty.
     weight = ((common > min_iou * union) | np.eye(len(boxes), dtype=np.bool_)) * scores
     weight /= weight.sum(axis=1, keepdims=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile
 
 FOLDER_RATE = 30.0
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -157,13 +157,12 @@ class VideoWriter:
     _CLOCK = Fraction(1, 90_000)
 
     def __init__(self, path: Path, rate: float = 30.0) -> None:
-        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._file = WholeFile(path, parents=True)
         self._rate = rate
         self._last_tick = -1
         self._stream: av.VideoStream | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._temporary), "w", format=_container_of(path))
+            self._container = av.open(str(self._file.temporary), "w", format=_container_of(path))
         except (av.FFmpegError, OSError) as error:
             raise UserError(f"{path}: cannot be written ({_why(error)})") from None
 
@@ -189,13 +188,13 @@ class VideoWriter:
             return False
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        os.replace(self._temporary, self._path)
+        self._file.keep()
         return True
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
         self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     def __enter__(self) -> VideoWriter:
         return self

@@ -12,16 +12,7 @@ from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.messages import update_from
 from amtnet_ros.ros.qos import RESULTS
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where the actor was at one moment: stamp in ns; box (4,) float32, x1, y1, x2, y2 in source pixels."""
-
-    stamp: int
-    box: Float32
-    score: float
-    interpolated: bool
+from amtnet_ros.tube_boxes import Box, grow
 
 
 @dataclass
@@ -110,11 +101,7 @@ class ActionAssembler:
     def _grown(self, tube: Tube, update: TubeUpdate, session: UUID, names: Mapping[int, str], frame_id: str) -> Action:
         known = self.actions.get(tube.id)
         boxes = known.boxes if known else []
-        for box in _boxes_of(tube):
-            while boxes and boxes[-1].stamp >= box.stamp:  # a box sent again replaces the one sent before
-                boxes.pop()
-            boxes.append(box)
-        del boxes[: max(0, len(boxes) - self._history)]
+        grow(boxes, tube, self._history)
         complete = known.complete if known else bool(boxes) and boxes[0].stamp <= tube.start_stamp
         return Action(
             session=session,
@@ -130,13 +117,6 @@ class ActionAssembler:
             boxes=boxes,
             complete=complete,
         )
-
-
-def _boxes_of(tube: Tube) -> list[Box]:
-    return [
-        Box(int(stamp), box, float(score), bool(interpolated))
-        for stamp, box, score, interpolated in zip(tube.stamps, tube.boxes, tube.scores, tube.interpolated, strict=True)
-    ]
 
 
 def _nothing(action: Action) -> None:

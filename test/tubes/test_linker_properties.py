@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tube_streams import SIZE, chains, hostile_streams, micro_tubes, permuted, same_update
 
 from amtnet_ros.bench.plain_linker import PlainLinker
-from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
 from amtnet_ros.tubes.live import LiveTubes
@@ -168,14 +167,6 @@ def test_suppression_across_classes_is_that_of_torchvision(micro, threshold):
     keep = torchvision.ops.nms(torch.from_numpy(micro.boxes[:, 0]), torch.from_numpy(leading), threshold).numpy()
     np.testing.assert_array_equal(found.scores, leading[keep])
     np.testing.assert_array_equal(found.boxes, micro.boxes[keep])
-
-
-@given(micro_tubes((0, 1), most=20), micro_tubes((0, 1), most=20))
-@settings(max_examples=50, deadline=None)
-def test_overlap_is_that_of_torchvision(a, b):
-    n = min(len(a), len(b))
-    expected = torchvision.ops.box_iou(torch.from_numpy(a.boxes[:n, 0]), torch.from_numpy(b.boxes[:n, 1])).diagonal()
-    np.testing.assert_allclose(iou(a.boxes[:n, 0].T, b.boxes[:n, 1].T), expected, rtol=1e-6)
 
 
 @given(
