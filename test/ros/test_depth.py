@@ -14,7 +14,7 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.depth import depth_from_image, points_from_cloud
+from amtnet_ros.ros.depth_messages import depth_from_image, points_from_cloud
 from amtnet_ros.ros.messages import nanoseconds, time_message
 
 WIDTH, HEIGHT, FOCAL, AWAY = 64, 48, 50.0, 2.5
