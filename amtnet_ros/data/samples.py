@@ -27,7 +27,7 @@ from amtnet_ros.data.copy_paste import Donor, Masks, paste
 from amtnet_ros.data.repeats import RepeatHandling
 from amtnet_ros.data.scene import Scene, VideoScene
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.stack import Placement, window
+from amtnet_ros.flow.stack import StackPlacement, window
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PairOptions:
 
     deltas: tuple[int, ...] = (1,)
     streams: tuple[str, ...] = ("rgb", "flow")
-    placement: Placement = "past"
+    placement: StackPlacement = "past"
     image_size: int = 300
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     repeats: RepeatHandling = "keep"
