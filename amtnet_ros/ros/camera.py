@@ -181,7 +181,8 @@ class CameraChannel:
                 intrinsics = intrinsics_from_info(self._info, step.update.image_size, self._rectified)
             if (depth := self._depth) is not None:
                 places = depth.places(step.update, intrinsics)
-                self.monitor.on_depth(depth.distance(step.update.stamp), found=places is not None)
+                readable = intrinsics is not None or not depth.needs_intrinsics
+                self.monitor.on_depth(depth.distance(step.update.stamp), places is not None, readable)
         except UserError as error:
             self.monitor.on_depth_refused(error)
         except Exception as error:

@@ -27,7 +27,7 @@ class DepthInput:
     """Listens to a camera's `depth_image` or `points`, and finds the message that belongs to a step.
 
     prefix: what the camera's topics begin with, "" or "NAME/". source: "image" or "points".
-    tolerance: seconds that the stamps of depth and colour may differ.
+    tolerance: seconds that the stamps of depth and colour may differ. needs_intrinsics: whether `places` does.
     on_refused: called, in the executor's thread, with what is wrong with a message that cannot be used.
     """
 
@@ -35,6 +35,7 @@ class DepthInput:
         self, node: Node, prefix: str, source: str, tolerance: float, on_refused: Callable[[UserError], None]
     ) -> None:
         self.tolerance = tolerance
+        self.needs_intrinsics = source == "image"
         self._on_refused = on_refused
         self._kept: deque[Image | PointCloud2] = deque(maxlen=_KEPT)
         kind, name = (Image, "depth_image") if source == "image" else (PointCloud2, "points")
@@ -55,11 +56,11 @@ class DepthInput:
     def places(self, update: TubeUpdate, intrinsics: Intrinsics | None) -> ActorPlaces | None:
         """Places of the tubes that have a box in the newest frame, in the frame of the depth message at its stamp.
 
-        None where no depth belongs to the step. Raises UserError where the depth cannot be understood: no CameraInfo
-        for a depth image, or a cloud in unknown axes.
+        intrinsics: the camera's, None where they are not known. Returns None where no depth belongs to the step, or
+        depth images lack the intrinsics. Raises UserError for a cloud in unknown axes.
         """
         message = self._nearest(update.stamp)
-        if message is None:
+        if message is None or (self.needs_intrinsics and intrinsics is None):
             return None
         locate = _locator(message, update.image_size, intrinsics)
         places: dict[int, ActorPlace] = {}
@@ -83,8 +84,7 @@ def _locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsi
         axes = axes_of(points)
         optical = points if axes is OPTICAL else points @ axes.T
         return lambda box: _turned_back(place_in_points(optical, box, image_size), axes)
-    if intrinsics is None:
-        raise UserError("depth images come, but no CameraInfo beside the image says how to read them; places need both")
+    assert intrinsics is not None
     depth = depth_from_image(message)
     return lambda box: place_in_depth(depth, box, image_size, intrinsics)
 

@@ -61,7 +61,8 @@ class Health:
     """Counted and measured since the node was configured.
 
     stamps: of the images. depth_away: seconds between the newest step and the depth nearest to it; None where there is
-    none. depth_misses: steps in a row without depth near enough. The last refusal is of an image or of depth.
+    none. depth_misses: steps in a row that no depth served. depth_readable: whether it is known how to read depth.
+    The last refusal is of an image or of depth.
     """
 
     images_in: Rate = field(default_factory=Rate)
@@ -78,6 +79,7 @@ class Health:
     stamps: Stamps = field(default_factory=Stamps)
     depth_away: float | None = None
     depth_misses: int = 0
+    depth_readable: bool = True
     last_refusal: str = ""
     last_refusal_at: float = float("-inf")
 
@@ -160,13 +162,19 @@ def complaint_about_images(facts: TopicFacts, health: Health, limits: Limits) ->
 
 def complaint_about_depth(facts: TopicFacts, health: Health, tolerance: float, timeout: float) -> str:
     """The same for depth. tolerance: seconds that the stamps of depth and image may differ; timeout: of silence."""
-    reason = _why_silent(facts, timeout) or _too_many_publishers(facts)
-    if not reason and health.depth_away is not None and health.depth_misses >= _MISSES:
-        reason = (
-            f"no depth on {facts.topic} belongs to the images: the nearest depth is {health.depth_away:.2f} s away; "
-            f"tolerance {tolerance:.2f} s (depth.tolerance); are both cameras' clocks synchronised?"
+    if reason := _why_silent(facts, timeout) or _too_many_publishers(facts):
+        return reason
+    if health.depth_away is None or health.depth_misses < _MISSES:
+        return ""
+    if not health.depth_readable:
+        return (
+            f"depth images come on {facts.topic}, but no CameraInfo with a calibration on the topic camera_info beside "
+            "the colour images; places need both"
         )
-    return reason
+    return (
+        f"no depth on {facts.topic} belongs to the images: the nearest depth is {health.depth_away:.2f} s away; "
+        f"tolerance {tolerance:.2f} s (depth.tolerance); are both cameras' clocks synchronised?"
+    )
 
 
 def _why_silent(facts: TopicFacts, timeout: float) -> str:

@@ -20,7 +20,17 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.ros.depth import DepthInput
-from amtnet_ros.ros.health import ERROR, OK, WARN, Health, Limits, complaint_about_depth, complaint_about_images, status
+from amtnet_ros.ros.health import (
+    ERROR,
+    OK,
+    WARN,
+    Health,
+    Limits,
+    Stamps,
+    complaint_about_depth,
+    complaint_about_images,
+    status,
+)
 from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.parameters import Parameters
@@ -55,6 +65,7 @@ class Monitor:
     def start(self, images: InputTopic, depth: DepthInput | None) -> None:
         """Images are expected from now on, and depth where it is wanted."""
         self._images, self._depth = images, depth
+        self._health.stamps = Stamps()
         self._health.depth_away, self._health.depth_misses = None, 0
 
     def stop(self) -> None:
@@ -74,9 +85,12 @@ class Monitor:
         health.tubes_alive = sum(tube.state != TubeState.ENDED for tube in step.update.tubes)
         health.delay = delay
 
-    def on_depth(self, away: float | None, found: bool) -> None:
-        """A step wanted depth. away: seconds to the nearest there is, or None; found: whether that is near enough."""
-        self._health.depth_away = away
+    def on_depth(self, away: float | None, found: bool, readable: bool) -> None:
+        """A step wanted depth. away: seconds to the nearest there is, or None; found: whether it served.
+
+        readable: whether it is known how to read depth.
+        """
+        self._health.depth_away, self._health.depth_readable = away, readable
         self._health.depth_misses = 0 if found else self._health.depth_misses + 1
 
     def on_done(self, done: Done) -> None:

@@ -147,8 +147,7 @@ class Worker:
         """The image as the pipeline takes it. One that is no use costs itself, and no tube."""
         message, started = arrival.message, time.monotonic()
         try:
-            if nanoseconds(message.header.stamp) <= 0:
-                raise UserError(_UNSTAMPED)
+            _check_stamp(nanoseconds(message.header.stamp))
             rgb = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
         except UserError as error:
             self._tell(self._listener.on_refused, error)
@@ -195,9 +194,14 @@ class Worker:
                 self._tell(self._listener.on_defect, error)
 
 
-_UNSTAMPED = (
-    "image with a stamp of zero; does the camera's driver stamp its images, does /clock run if it uses simulated time?"
-)
+def _check_stamp(stamp: int) -> None:
+    """Raises UserError for a stamp (ns) that no clock gives."""
+    if stamp <= 0:
+        said = f"{stamp / 1e9:g} s" if stamp else "zero"
+        raise UserError(
+            f"image with a stamp of {said}; does the camera's driver stamp its images, does /clock run if it uses "
+            "simulated time?"
+        )
 
 
 @dataclass(frozen=True)

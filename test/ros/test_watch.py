@@ -20,6 +20,7 @@ from amtnet_ros.stream import Admission
 LIMITS = Limits(image_timeout=5.0, max_image_age=2.0, max_frame_gap=0.5)
 WELL = TopicFacts("/eye", "image", silence=0.03, publishers=("/left",))
 DEPTH = TopicFacts("/far", "depth_image", silence=0.03, publishers=("/left",), what="depth")
+UNREADABLE = TopicFacts("/far", "depth_image", silence=0.03, publishers=("/left",), what="depth")
 SECOND = 10**9
 
 
@@ -121,12 +122,14 @@ def test_images_too_far_apart_for_a_pair_are_named_with_both_numbers(hertz: floa
             ("no depth on /far for 6.0 s",),
         ),
         (DEPTH, 0.2, 5, ("nearest depth is 0.20 s away; tolerance 0.05",)),
+        (UNREADABLE, 0.0, 5, ("depth images come on /far, but no CameraInfo",)),
     ],
 )
 def test_trouble_with_depth_is_named_in_one_line(
     facts: TopicFacts, away: float | None, misses: int, words: tuple[str, ...]
 ) -> None:
-    said = complaint_about_depth(facts, Health(depth_away=away, depth_misses=misses), tolerance=0.05, timeout=5.0)
+    health = Health(depth_away=away, depth_misses=misses, depth_readable=facts is not UNREADABLE)
+    said = complaint_about_depth(facts, health, tolerance=0.05, timeout=5.0)
     assert all(word in said for word in words), said
     assert "\n" not in said
 

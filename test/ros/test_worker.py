@@ -127,6 +127,7 @@ def test_a_dead_thread_is_known_and_a_new_start_brings_it_back(run: Run) -> None
     ("bad", "words"),
     [
         (picture(0), "stamp of zero"),
+        (picture(-(10**9)), "stamp of -1 s"),
         (Image(header=Header(stamp=time_message(START)), encoding="h264"), "unknown encoding"),
         (
             CompressedImage(header=Header(stamp=time_message(START)), format="jpeg", data=b"\xff\xd8"),
