@@ -34,7 +34,7 @@ class Pipeline:
 
     on_micro_tubes: called with each pair's micro-tubes before they are linked.
     latency: seconds each stage took in the last push. counters: images by what became of them, since the start.
-    session: the id of the stream of frames that the tubes' ids count in.
+    admission: what became of the newest image. session: the id of the stream of frames that the tubes' ids count in.
 
         pipeline = Pipeline.from_model("light")
         for stamp, image in camera:
@@ -63,6 +63,7 @@ class Pipeline:
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
         self.counters = self._stream.counters
+        self.admission = Admission.TAKEN
         self.session = uuid.uuid4()
         self.configure(options)
 
@@ -126,13 +127,13 @@ class Pipeline:
         """
         self.latency = dict.fromkeys(STAGES, 0.0)
         self._apply_options()
-        admission, frame = self._stream.take(stamp, image)
+        self.admission, frame = self._stream.take(stamp, image)
         if frame is None:
             return []
         updates: list[TubeUpdate] = []
-        if admission is Admission.RESTART:
+        if self.admission is Admission.RESTART:
             updates = self._begin_anew()
-        elif admission is Admission.GAP:
+        elif self.admission is Admission.GAP:
             updates = [self._step(*key) for key in self._motion.flush()]
             self._break_off()
         with self._timed("flow"):

@@ -25,7 +25,7 @@ from amtnet_ros.data.augmentation import (
 from amtnet_ros.data.cache import RepeatHandling, VideoCache
 from amtnet_ros.data.scene import Donor, Masks, Scene, VideoScene, paste
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.stack import Placement, window
+from amtnet_ros.flow.stack import StackPlacement, window
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PairOptions:
 
     deltas: tuple[int, ...] = (1,)
     streams: tuple[str, ...] = ("rgb", "flow")
-    placement: Placement = "past"
+    placement: StackPlacement = "past"
     image_size: int = 300
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     repeats: RepeatHandling = "keep"

@@ -7,7 +7,7 @@ from pathlib import Path
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
 from amtnet_ros.inference.contract import Engine, EngineName, Precision
-from amtnet_ros.inference.resize import Placement
+from amtnet_ros.inference.resize import ResizePlacement
 
 
 def make_engine(
@@ -18,7 +18,7 @@ def make_engine(
     precision: Precision = "auto",
     threads: int = 0,
     require_gpu: bool = False,
-    resize: Placement = "auto",
+    resize: ResizePlacement = "auto",
 ) -> Engine:
     """Load a model.
 
@@ -49,7 +49,7 @@ def _make_torch_engine(
     precision: Precision,
     threads: int,
     require_gpu: bool,
-    resize: Placement,
+    resize: ResizePlacement,
 ) -> Engine:
     try:
         from amtnet_ros.device.torch_device import choose_torch_device

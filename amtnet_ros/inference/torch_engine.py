@@ -18,7 +18,7 @@ from amtnet_ros.device.cuda_graph import CapturedGraph
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
-from amtnet_ros.inference.resize import SIZES_KEPT, Placement, resize_matrices, resize_on_host, resizes_on_device
+from amtnet_ros.inference.resize import SIZES_KEPT, ResizePlacement, resize_matrices, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import CANDIDATES, Survivors, check_pair, network_inputs, to_micro_tubes
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.deployed import deploy, weight_names
@@ -40,7 +40,7 @@ class TorchEngine:
         device: torch.device,
         half: bool,
         threads: int = 0,
-        resize: Placement = "auto",
+        resize: ResizePlacement = "auto",
     ) -> None:
         """resize: where the image is; see `make_engine`."""
         self.card = card

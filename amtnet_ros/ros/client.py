@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -119,6 +121,51 @@ class ActionAssembler:
         )
 
 
+class Sessions:
+    """An assembler for each session that speaks on a topic.
+
+    A detector has one session at a time, so that a new one ends what was of the one before. But where one that had to
+    make way speaks of live tubes again, several detectors publish on the topic: from then on each session is followed
+    by itself, until it has been silent for some seconds.
+    """
+
+    _PAST = 64  # sessions that are remembered after their end
+    _TIMEOUT = 5.0  # seconds of silence after which one of several is over
+
+    def __init__(self) -> None:
+        self.several = False
+        self._heard: dict[UUID, float] = {}
+        self._assemblers: dict[UUID, ActionAssembler] = {}
+        self._past: deque[UUID] = deque(maxlen=self._PAST)
+
+    def add(
+        self, update: TubeUpdate, session: UUID, names: Mapping[int, str], frame_id: str, now: float
+    ) -> tuple[list[Action], list[Action]]:
+        """Take in one step: the session's actions as they are now, and those that are over, of any session.
+
+        now: seconds of a clock that never jumps.
+        """
+        over: list[Action] = []
+        if session in self._past and session not in self._assemblers:
+            if all(tube.state == TubeState.ENDED for tube in update.tubes):
+                return [], []  # the last that it has to say
+            self.several = True
+        self._heard[session] = now
+        for other in [other for other in self._assemblers if other != session]:
+            if not self.several or now - self._heard[other] > self._TIMEOUT:
+                over += self._end(other)
+        live, ended = self._assemblers.setdefault(session, ActionAssembler()).add(update, session, names, frame_id)
+        return live, over + ended
+
+    def _end(self, session: UUID) -> list[Action]:
+        self._past.append(session)
+        del self._heard[session]
+        over = list(self._assemblers.pop(session).actions.values())
+        for action in over:
+            action.state = TubeState.ENDED
+        return over
+
+
 def _nothing(action: Action) -> None:
     """For callbacks that nobody asked for."""
 
@@ -130,7 +177,8 @@ class ActionClient:
     on_update: called with each of those in every step in which it lives and still passes.
     on_end: called once with each that was started, when it is over, or no longer passes (its class changed, its score
     fell); an action that passes again later starts again.
-    topic: of the tubes, relative to the node's namespace.
+    topic: of the tubes, relative to the node's namespace. Where several detectors publish on it, each is followed by
+    itself, and a warning says so once.
     """
 
     def __init__(
@@ -145,7 +193,8 @@ class ActionClient:
         self._node = node
         self._on_start, self._on_end, self._on_update = on_start, on_end, on_update
         self._wanted = wanted or Filter()
-        self._assembler = ActionAssembler()
+        self._sessions = Sessions()
+        self._warned = False
         self._started: dict[tuple[UUID, int], Action] = {}
         self._subscription = node.create_subscription(ActionTubeArray, topic, self._on_tubes, RESULTS)
 
@@ -161,12 +210,21 @@ class ActionClient:
     def _on_tubes(self, message: ActionTubeArray) -> None:
         update, session = update_from(message)
         names = {tube.class_id: tube.class_name for tube in message.tubes}
-        live, over = self._assembler.add(update, session, names, message.header.frame_id)
+        live, over = self._sessions.add(update, session, names, message.header.frame_id, time.monotonic())
+        if self._sessions.several and not self._warned:
+            self._warn()
         for action in over:
             if self._started.pop((action.session, action.id), None):
                 self._on_end(action)
         for action in live:
             self._follow(action)
+
+    def _warn(self) -> None:
+        self._warned = True
+        self._node.get_logger().warning(
+            f"several detectors publish on {self._subscription.topic_name}; each is followed by itself, and ids are "
+            "unique only together with the session; a namespace for each tells them apart"
+        )
 
     def _follow(self, action: Action) -> None:
         """Start, update or end one that lives, as the filter says."""

@@ -15,25 +15,25 @@ from std_srvs.srv import SetBool, Trigger
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
-from amtnet_ros.ros.camera import Camera
+from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_FAREWELL = 0.5  # seconds at most until the last tubes have arrived: DDS asks for receipts only every few seconds
+_LAST_TUBES_TIMEOUT = 0.5  # seconds until they have arrived: DDS asks for receipts only every few seconds
 
 
 class DetectorNode(LifecycleNode):
     """Images in, action tubes out; docs/ros.md describes topics, parameters, services and states.
 
-    Configured it has the model loaded, once for all cameras; active it looks. Inference runs in the cameras' threads.
+    Configured it has the model loaded, once for all cameras; active it looks at images, in the cameras' threads.
     """
 
     def __init__(self) -> None:
         super().__init__("detector")
         self._config = Parameters(self, check=self._check, apply=self._apply)
-        self._cameras = [Camera(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
+        self._cameras = [CameraChannel(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
         self._diagnostics = Diagnostics(self, [camera.monitor for camera in self._cameras])
         self._enabled = True
         self._active = False
@@ -57,45 +57,45 @@ class DetectorNode(LifecycleNode):
         """Load and warm the model; on a failure the reason is logged and the node stays unconfigured."""
         self._diagnostics.failure = reason = self._why_not(self._configure)
         if reason:
-            self._free()
+            self._clean_up()
             self.get_logger().error(f"Cannot be configured: {reason}")
             return FAILURE
         self._diagnostics.situation = "inactive"
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to look; on a failure the reason is logged and the node stays inactive."""
+        """Start the cameras; on a failure the reason is logged and the node stays inactive."""
         result = super().on_activate(state)
         self._active = True
         if reason := self._why_not(self._activate):
-            self._rest()
+            self._deactivate()
             super().on_deactivate(state)
             self.get_logger().error(f"Cannot be activated: {reason}")
             return FAILURE
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Look away: tubes end, the model stays loaded."""
-        self._rest()
+        """Stop the cameras: tubes end, the model stays loaded."""
+        self._deactivate()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and its memory."""
-        self._free()
+        self._clean_up()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End tubes, free everything."""
         self._finalized = True
-        self._rest()
-        self._free()
+        self._deactivate()
+        self._clean_up()
         self._diagnostics.situation = "finalized"
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured."""
-        self._rest()
-        self._free()
+        self._deactivate()
+        self._clean_up()
         return SUCCESS
 
     def _why_not(self, attempt: Callable[[], None]) -> str:
@@ -128,31 +128,31 @@ class DetectorNode(LifecycleNode):
             camera.publish_labels()
         self._diagnostics.situation = "disabled"
         if self._enabled:
-            self._look()
+            self._start()
 
-    def _rest(self) -> None:
-        self._look_away()
+    def _deactivate(self) -> None:
+        self._stop()
         self._active = False
         self._diagnostics.situation = "inactive"
 
-    def _free(self) -> None:
-        until = time.monotonic() + _FAREWELL
+    def _clean_up(self) -> None:
+        until = time.monotonic() + _LAST_TUBES_TIMEOUT
         for camera in self._cameras:
-            camera.free(patience=max(0.0, until - time.monotonic()))
+            camera.shut_down(timeout=max(0.0, until - time.monotonic()))
         self._diagnostics.situation = "not configured"
         if not self._finalized:
             gc.collect()
 
-    def _look(self) -> None:
+    def _start(self) -> None:
         for camera in self._cameras:
-            camera.look()
+            camera.start()
         self._diagnostics.situation = "looking"
 
-    def _look_away(self) -> None:
+    def _stop(self) -> None:
         """End all tubes; what the cameras still have in progress, they finish side by side."""
         self._diagnostics.situation = "disabled"
         for camera in self._cameras:
-            camera.look_away()
+            camera.stop()
         for camera in self._cameras:
             camera.end_tubes()
 
@@ -184,9 +184,9 @@ class DetectorNode(LifecycleNode):
     def _on_set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         if self._active and request.data:
-            self._look()
+            self._start()
         elif self._active:
-            self._look_away()
+            self._stop()
         response.success = True
         response.message = ("enabled" if request.data else "disabled") + ("" if self._active else ", once active")
         return response

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from amtnet_ros.client import Action, ActionAssembler, ActionClient, Filter
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.ros.client import Sessions
 from amtnet_ros.ros.messages import time_message, tube_array
 from amtnet_ros.ros.qos import RESULTS
 
@@ -121,6 +122,51 @@ def test_a_lost_end_and_a_new_session_end_what_was(stage: Stage) -> None:
     heard.feed(update(3, tube(2, A, [3])))
     assert heard.events[-2:] == [("end", 2), ("start", 2)]
     assert [box.stamp // SECOND for box in heard.client.actions[0].boxes] == [3]
+
+
+def test_two_detectors_on_one_topic_are_followed_side_by_side_with_one_warning(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard = Heard(stage)
+    sessions = [uuid4(), uuid4()]
+    for stamp in range(1, 30):
+        for session in sessions:
+            heard.session = session
+            heard.feed(update(stamp, tube(1, A, [stamp])))
+    # The first session ends when the second appears, and begins again when it turns out to live on.
+    assert heard.events == [("start", 1), ("end", 1), ("start", 1), ("start", 1)]
+    assert [action.session for action in heard.client.actions] == sessions[::-1]
+    assert capfd.readouterr().err.count("several detectors publish on /action_tubes") == 1
+    heard.session = sessions[0]
+    heard.feed(update(30, tube(1, E, [])))
+    assert heard.events[4:] == [("end", 1)]
+    assert [action.session for action in heard.client.actions] == sessions[1:]
+
+
+def test_a_detector_that_sees_nobody_ends_no_action_of_another(stage: Stage) -> None:
+    heard = Heard(stage)
+    sessions = [uuid4(), uuid4()]
+    for stamp in range(1, 10):
+        for session, tubes in zip(sessions, ([], [tube(1, A, [stamp])]), strict=True):
+            heard.session = session
+            heard.feed(update(stamp, *tubes))
+    assert heard.events == [("start", 1)]
+
+
+def test_one_of_several_sessions_that_falls_silent_is_over() -> None:
+    sessions, names = Sessions(), {0: "walk"}
+    now = 0.0
+    for stamp in range(1, 6):
+        for session in (UUID(int=1), UUID(int=2)):
+            now += 0.1
+            sessions.add(update(stamp, tube(1, A, [stamp])), session, names, "eye", now)
+    assert sessions.several
+    ended = []
+    while not ended:
+        now += 0.1
+        _, ended = sessions.add(update(now, tube(1, A, [now])), UUID(int=2), names, "eye", now)
+    assert [(action.session, action.state) for action in ended] == [(UUID(int=1), E)]
+    assert 5.0 < now - 0.9 < 5.2
 
 
 def test_a_tube_joined_late_is_marked_as_incomplete() -> None:
