@@ -216,6 +216,7 @@ def _make_motion(engine: Engine, flow: FlowEngine | None) -> Motion:
     card = engine.card
     needs = card.flow or FlowCard()
     if card.flow is not None and flow is None:
-        flow = make_flow(needs.engine, needs.working_size, engine.device.replace("tensorrt", "cuda"))
+        on_gpu_itself = engine.device.replace("tensorrt", "cuda")  # TensorRT runs the network alone
+        flow = make_flow(needs.engine, needs.working_size, on_gpu_itself)
     size = (card.image_size, card.image_size)
     return Motion(flow if card.flow else None, card.rate, size, needs.placement, needs.length)

@@ -61,8 +61,7 @@ def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path)
     It lies beside the fp32 one, and CPUs with instructions for it then use it.
     """
     from amtnet_ros.data.sources import read_dataset
-    from amtnet_ros.deploy.calibration import inputs_of_videos
-    from amtnet_ros.deploy.quantise import quantise_model
+    from amtnet_ros.deploy.quantise import inputs_of_videos, quantise_model
     from amtnet_ros.inference.card import find_model, read_card
 
     folder = find_model(model)

@@ -15,7 +15,7 @@ import torch
 from tiny import SIZE, scene
 
 from amtnet_ros.contracts import Frame, UInt8
-from amtnet_ros.deploy.calibration import frames_of_video
+from amtnet_ros.deploy.quantise import frames_of_video
 from amtnet_ros.deploy.resize_graph import make_resize_graph
 from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
