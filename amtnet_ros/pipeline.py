@@ -89,7 +89,7 @@ class Pipeline:
         self._uses_flow = card.flow is not None
         self._flow = (flow or make_flow(motion.engine, motion.working_size)) if self._uses_flow else None
         self._stack = FlowStack(motion.placement, (card.image_size, card.image_size), motion.length)
-        self._linker = TubeLinker(len(card.labels))
+        self._linker = TubeLinker(len(card.actions))
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
         self.counters = {admission.value: 0 for admission in Admission}
@@ -197,10 +197,10 @@ class Pipeline:
         self._engine.close()
 
     def _class_indices(self, classes: tuple[str, ...]) -> tuple[int, ...]:
-        unknown = [name for name in classes if name not in self.card.labels]
+        unknown = [name for name in classes if name not in self.card.actions]
         if unknown:
-            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.card.labels)}")
-        return tuple(self.card.labels.index(name) for name in classes)
+            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.card.actions)}")
+        return tuple(self.card.actions.index(name) for name in classes)
 
     def _apply_options(self) -> None:
         self._changed = False

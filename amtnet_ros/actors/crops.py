@@ -56,7 +56,9 @@ def cut(image: UInt8, view: View, size: int) -> UInt8:
     before, after = max(-top, 0), max(bottom - height, 0)
     before_x, after_x = max(-left, 0), max(right - width, 0)
     if before or after or before_x or after_x:
-        padded = cv2.copyMakeBorder(seen, before, after, before_x, after_x, cv2.BORDER_REFLECT_101)
+        padded = np.asarray(
+            cv2.copyMakeBorder(seen, before, after, before_x, after_x, cv2.BORDER_REFLECT_101), np.uint8
+        )
         first_row, first_column = max(top, 0) - rows.start, max(left, 0) - columns.start
         seen = padded[first_row:, first_column:][: bottom - top, : right - left]
     shrinks = min(seen.shape[:2]) > size

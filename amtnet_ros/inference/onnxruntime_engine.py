@@ -164,7 +164,7 @@ def _check_graphs(
                 raise UserError(f"{path}: has no '{name}'; not a graph of this package")
             if found[name].shape[2] != card.values:
                 raise UserError(
-                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.labels)} "
+                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.actions)} "
                     f"labels ({card.fusion} fusion) make {card.values}"
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -13,9 +14,7 @@ SECOND = 1_000_000_000
 
 def looks(schedule: Schedule, rate: float, persons: list[int], seconds: float, begin: float = 0) -> list[list[int]]:
     """Who is looked at in each step of a camera."""
-    return [
-        schedule.due(round((begin + i / rate) * SECOND), persons) for i in range(round(seconds * rate))
-    ]
+    return [schedule.due(round((begin + i / rate) * SECOND), persons) for i in range(round(seconds * rate))]
 
 
 @pytest.mark.parametrize("rate", [10, 12, 15, 24, 25, 29.97, 30, 60])
@@ -59,7 +58,7 @@ def test_fifty_persons_take_turns_and_each_is_seen_often_enough_in_its_own() -> 
     counts = {i: len(times) for i, times in seen.items()}
     assert min(counts.values()) > 0.6 * max(counts.values()), "nobody is forgotten, nobody preferred"
     for times in seen.values():
-        gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(times)]
         assert sum(gap <= 0.3 for gap in gaps) > 0.9 * len(gaps)
 
 

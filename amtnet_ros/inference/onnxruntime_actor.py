@@ -1,0 +1,130 @@
+"""The actor stream by ONNX Runtime: CPU, CUDA or TensorRT. What it remembers of persons stays on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+
+from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import Look
+from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ModelCard
+from amtnet_ros.inference.device import Device, provider_chain
+from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
+
+NUMBERS = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
+AFTER = "_out"
+"""What the name of a memory that comes out has more than that of the one that goes in."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Memories that one look left, an array an input of the graph, its first axis a person each."""
+
+    arrays: tuple[ort.OrtValue, ...]
+
+    @cached_property
+    def on_host(self) -> tuple[np.ndarray, ...]:
+        return tuple(array.numpy() for array in self.arrays)
+
+
+class _Memory(NamedTuple):
+    """One person's."""
+
+    batch: _Batch
+    row: int
+
+
+class OnnxRuntimeActorEngine:
+    """See `ActorEngine`. Made by `make_actor_engine`."""
+
+    def __init__(
+        self, folder: Path, card: ModelCard, actor: ActorCard, device: Device, int8: bool, threads: int, at_once: int
+    ) -> None:
+        """at_once: the most persons it is made ready for."""
+        self.precision = "int8" if int8 else "fp32"
+        self.picture_size = actor.picture_size
+        self._device = device
+        file = folder / (ACTOR_INT8 if int8 else ACTOR)
+        self._session = make_session(file, provider_chain(device, card), threads)
+        self.provider = check_provider(self._session, device, device.provider)
+        inputs = {node.name: node for node in self._session.get_inputs()}
+        _check_graph(file, actor, self._session)
+        self.n_features = int(inputs["earlier"].shape[1])
+        # Of each memory: its name, and what one person has before the first picture.
+        self._empty = {
+            name: np.zeros(node.shape[1:], NUMBERS[node.type])
+            for name, node in inputs.items()
+            if name not in ("pictures", "earlier", "count")
+        }
+        self._warm_up(at_once)
+
+    def look(self, pictures: UInt8, memories: Sequence[_Memory | None], earlier: Float32, count: Float32) -> Look:
+        binding = self._session.io_binding()
+        binding.bind_cpu_input("pictures", np.ascontiguousarray(pictures))
+        binding.bind_cpu_input("earlier", np.ascontiguousarray(earlier, np.float32))
+        binding.bind_cpu_input("count", np.ascontiguousarray(count, np.float32).reshape(-1, 1))
+        before = self._joined(memories)
+        for name, array in zip(self._empty, before.arrays, strict=True):
+            binding.bind_ortvalue_input(name, array)
+        for name in ("answers", "names", "features"):
+            binding.bind_output(name, "cpu")
+        for name in self._empty:
+            binding.bind_output(name + AFTER, *self._device.memory)
+        self._session.run_with_iobinding(binding)
+        answers, names, features, *after = binding.get_outputs()
+        batch = _Batch(tuple(after))
+        rows = [_Memory(batch, row) for row in range(len(pictures))]
+        return Look(answers.numpy(), names.numpy(), features.numpy(), rows)
+
+    def close(self) -> None:
+        del self._session
+
+    def _joined(self, memories: Sequence[_Memory | None]) -> _Batch:
+        """One batch of these. Persons who were looked at together before are one already; else they go by the host."""
+        first = memories[0]
+        if first is not None and first.batch.arrays[0].shape()[0] == len(memories):
+            same = (m is not None and m.batch is first.batch and m.row == i for i, m in enumerate(memories))
+            if all(same):
+                return first.batch
+        joined = []
+        for i, empty in enumerate(self._empty.values()):
+            rows = [empty if m is None else m.batch.on_host[i][m.row] for m in memories]
+            joined.append(ort.OrtValue.ortvalue_from_numpy(np.stack(rows), *self._device.memory))
+        return _Batch(tuple(joined))
+
+    def _warm_up(self, at_once: int) -> None:
+        """The first runs allocate and choose kernels, and tell TensorRT how many persons there may be."""
+        for n in dict.fromkeys((1, at_once)):
+            pictures = np.zeros((n, self.picture_size, self.picture_size, 3), np.uint8)
+            earlier = np.zeros((n, self.n_features), np.float32)
+            memories: list[Any] = [None] * n
+            for _ in range(2):
+                memories = self.look(pictures, memories, earlier, np.zeros(n, np.float32)).memories
+
+
+def _check_graph(file: Path, actor: ActorCard, session: ort.InferenceSession) -> None:
+    """The card must tell the truth about the graph. Raises UserError naming the first contradiction."""
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    memories = inputs.keys() - {"pictures", "earlier", "count"}
+    wanted = {"answers", "names", "features", *(name + AFTER for name in memories)}
+    lacking = sorted({"pictures", "earlier", "count"} - inputs.keys() | wanted - outputs.keys())
+    if lacking or not memories:
+        raise UserError(f"{file}: has no '{(lacking or ['memory'])[0]}'; not a graph of this package's actor stream")
+    side = actor.picture_size
+    for node, shape in (
+        (inputs["pictures"], [side, side, 3]),
+        (outputs["answers"], [len(actor.answers)]),
+        (outputs["names"], [actor.n_names]),
+    ):
+        if list(node.shape[1:]) != shape:
+            raise UserError(
+                f"{file}: '{node.name}' is {list(node.shape[1:])} for each person, but the card says {shape}"
+            )
