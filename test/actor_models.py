@@ -64,6 +64,51 @@ def write_tiny_actor(path: Path, n_answers: int) -> None:
     onnx.save(model, path)
 
 
+def write_real_actor(path: Path, n_answers: int, seed: int = 0) -> None:
+    """MoViNet with random weights, such that what it says depends on what it sees."""
+    import torch
+    from torch import Tensor
+
+    from amtnet_ros.model.actor_stream import MEMORY, ActorStream, Look, ready_to_run
+    from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
+
+    class OfBytes(ActorStream):
+        """Takes pictures as they are, (N, 172, 172, 3) uint8."""
+
+        def forward(self, pictures: Tensor, memory: Tensor, earlier: Tensor, count: Tensor) -> Look:
+            return super().forward(pictures.permute(0, 3, 1, 2).float() / 255, memory, earlier, count)
+
+    torch.manual_seed(seed)
+    network = MoViNet(n_answers)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if weight.ndim > 1:
+                weight.normal_(0, 0.5 if "temporal" in name else (2 / weight[0].numel()) ** 0.5)
+            elif weight.ndim == 1:
+                weight.uniform_(-0.1, 0.1)
+            else:
+                weight.fill_(0.7)
+        network.answer.weight.mul_(4)
+    example = (
+        torch.zeros(2, IMAGE_SIZE, IMAGE_SIZE, 3, dtype=torch.uint8),
+        torch.zeros(2, MEMORY),
+        torch.zeros(2, FEATURES),
+        torch.zeros(2, 1),
+    )
+    torch.onnx.export(
+        OfBytes(ready_to_run(network)),
+        example,
+        path,
+        dynamo=True,
+        opset_version=18,
+        input_names=["pictures", "memory", "earlier", "count"],
+        output_names=["answers", "names", "hidden", "features", "memory_out"],
+        dynamic_shapes=({0: torch.export.Dim("persons", min=1, max=64)},) * 4,
+        external_data=False,
+        verbose=False,
+    )
+
+
 def with_actor(model: Path, folder: Path, actor: Path, **changes: Any) -> Path:
     """A copy of a model folder that holds an actor stream too; changes: to its section of the card."""
     shutil.copytree(model, folder)

@@ -18,20 +18,21 @@ from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ModelCard
 from amtnet_ros.inference.device import Device, provider_chain
 from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
 
-NUMBERS = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
-AFTER = "_out"
-"""What the name of a memory that comes out has more than that of the one that goes in."""
+INPUTS = ("pictures", "memory", "earlier", "count")
+OUTPUTS = ("answers", "names", "features", "memory_out")
+NUMBERS = {f"tensor({name})": np.dtype(kind) for name, kind in (("float", "f4"), ("float16", "f2"), ("uint8", "u1"))}
+"""What a memory may consist of: an 8-bit graph remembers bytes."""
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Memories that one look left, an array an input of the graph, its first axis a person each."""
+    """What one look left in the memories of its persons: a row each."""
 
-    arrays: tuple[ort.OrtValue, ...]
+    rows: ort.OrtValue
 
     @cached_property
-    def on_host(self) -> tuple[np.ndarray, ...]:
-        return tuple(array.numpy() for array in self.arrays)
+    def on_host(self) -> np.ndarray:
+        return np.asarray(self.rows.numpy())
 
 
 class _Memory(NamedTuple):
@@ -54,15 +55,9 @@ class OnnxRuntimeActorEngine:
         file = folder / (ACTOR_INT8 if int8 else ACTOR)
         self._session = make_session(file, provider_chain(device, card), threads)
         self.provider = check_provider(self._session, device, device.provider)
-        inputs = {node.name: node for node in self._session.get_inputs()}
-        _check_graph(file, actor, self._session)
+        inputs = _check_graph(file, actor, self._session)
         self.n_features = int(inputs["earlier"].shape[1])
-        # Of each memory: its name, and what one person has before the first picture.
-        self._empty = {
-            name: np.zeros(node.shape[1:], NUMBERS[node.type])
-            for name, node in inputs.items()
-            if name not in ("pictures", "earlier", "count")
-        }
+        self._empty = np.zeros(inputs["memory"].shape[1:], NUMBERS[inputs["memory"].type])
         self._warm_up(at_once)
 
     def look(self, pictures: UInt8, memories: Sequence[_Memory | None], earlier: Float32, count: Float32) -> Look:
@@ -71,33 +66,28 @@ class OnnxRuntimeActorEngine:
         binding.bind_cpu_input("earlier", np.ascontiguousarray(earlier, np.float32))
         binding.bind_cpu_input("count", np.ascontiguousarray(count, np.float32).reshape(-1, 1))
         before = self._joined(memories)
-        for name, array in zip(self._empty, before.arrays, strict=True):
-            binding.bind_ortvalue_input(name, array)
-        for name in ("answers", "names", "features"):
+        binding.bind_ortvalue_input("memory", before)
+        for name in OUTPUTS[:-1]:
             binding.bind_output(name, "cpu")
-        for name in self._empty:
-            binding.bind_output(name + AFTER, *self._device.memory)
+        binding.bind_output(OUTPUTS[-1], *self._device.memory)
         self._session.run_with_iobinding(binding)
-        answers, names, features, *after = binding.get_outputs()
-        batch = _Batch(tuple(after))
+        answers, names, features, after = binding.get_outputs()
+        batch = _Batch(after)
         rows = [_Memory(batch, row) for row in range(len(pictures))]
         return Look(answers.numpy(), names.numpy(), features.numpy(), rows)
 
     def close(self) -> None:
         del self._session
 
-    def _joined(self, memories: Sequence[_Memory | None]) -> _Batch:
-        """One batch of these. Persons who were looked at together before are one already; else they go by the host."""
-        first = memories[0]
-        if first is not None and first.batch.arrays[0].shape()[0] == len(memories):
-            same = (m is not None and m.batch is first.batch and m.row == i for i, m in enumerate(memories))
-            if all(same):
-                return first.batch
-        joined = []
-        for i, empty in enumerate(self._empty.values()):
-            rows = [empty if m is None else m.batch.on_host[i][m.row] for m in memories]
-            joined.append(ort.OrtValue.ortvalue_from_numpy(np.stack(rows), *self._device.memory))
-        return _Batch(tuple(joined))
+    def _joined(self, memories: Sequence[_Memory | None]) -> ort.OrtValue:
+        """(N, …), a row a person. Those who were looked at together before are one already; others go by the host."""
+        before = memories[0].batch if memories[0] is not None else None
+        if before is not None and before.rows.shape()[0] == len(memories):
+            in_order = (m is not None and m.batch is before and m.row == row for row, m in enumerate(memories))
+            if all(in_order):
+                return before.rows
+        rows = [self._empty if m is None else m.batch.on_host[m.row] for m in memories]
+        return ort.OrtValue.ortvalue_from_numpy(np.stack(rows), *self._device.memory)
 
     def _warm_up(self, at_once: int) -> None:
         """The first runs allocate and choose kernels, and tell TensorRT how many persons there may be."""
@@ -109,14 +99,12 @@ class OnnxRuntimeActorEngine:
                 memories = self.look(pictures, memories, earlier, np.zeros(n, np.float32)).memories
 
 
-def _check_graph(file: Path, actor: ActorCard, session: ort.InferenceSession) -> None:
-    """The card must tell the truth about the graph. Raises UserError naming the first contradiction."""
+def _check_graph(file: Path, actor: ActorCard, session: ort.InferenceSession) -> dict[str, Any]:
+    """The card must tell the truth about the graph. Returns its inputs; raises UserError naming a contradiction."""
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
-    memories = inputs.keys() - {"pictures", "earlier", "count"}
-    wanted = {"answers", "names", "features", *(name + AFTER for name in memories)}
-    lacking = sorted({"pictures", "earlier", "count"} - inputs.keys() | wanted - outputs.keys())
-    if lacking or not memories:
+    lacking = [name for name in INPUTS if name not in inputs] + [name for name in OUTPUTS if name not in outputs]
+    if lacking or inputs["memory"].type not in NUMBERS:
         raise UserError(f"{file}: has no '{(lacking or ['memory'])[0]}'; not a graph of this package's actor stream")
     side = actor.picture_size
     for node, shape in (
@@ -128,3 +116,4 @@ def _check_graph(file: Path, actor: ActorCard, session: ort.InferenceSession) ->
             raise UserError(
                 f"{file}: '{node.name}' is {list(node.shape[1:])} for each person, but the card says {shape}"
             )
+    return inputs

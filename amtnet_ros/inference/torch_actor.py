@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import torch
 from torch import Tensor
 
@@ -17,7 +18,9 @@ from amtnet_ros.inference.card import ACTOR, ActorCard
 from amtnet_ros.inference.torch_engine import read_weights
 from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
 
-FIRST_WEIGHT = "stem.weight"
+PREFIX = "network."
+"""Of the names of the weights in the graph."""
+TEMPORAL, TEMPORAL_BIAS = ".temporal.weight", ".temporal.bias"
 
 
 class TorchActorEngine:
@@ -52,14 +55,31 @@ class TorchActorEngine:
 
 
 def load_actor(graph: Path, n_answers: int) -> MoViNet:
-    """The network with the weights that a graph holds under their names. Raises UserError where they do not fit."""
+    """The network with the weights that a graph holds under their names; gains are part of other weights there.
+
+    Raises UserError where they do not fit.
+    """
     network, model = MoViNet(n_answers).eval(), onnx.load(graph)
-    first = (tensor.name for tensor in model.graph.initializer if tensor.name.endswith(FIRST_WEIGHT))
-    prefix = next(first, FIRST_WEIGHT).removesuffix(FIRST_WEIGHT)
-    weights = read_weights(model, [prefix + name for name in network.state_dict()])
+    names = [name for name in network.state_dict() if not name.endswith((".gain", TEMPORAL))]
+    weights = read_weights(model, [PREFIX + name for name in names])
+    state = {name: weights[PREFIX + name].float() for name in names}
     try:
-        network.load_state_dict({name.removeprefix(prefix): value.float() for name, value in weights.items()})
+        network.load_state_dict(state | _temporal_weights(model), strict=False)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{graph}: the weights are not those of an actor stream ({reason})") from error
     return network
+
+
+def _temporal_weights(model: onnx.ModelProto) -> dict[str, Tensor]:
+    """Weights of convolutions over time, which the graph keeps in another order, without their names: by their biases."""
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.input[-1].endswith(TEMPORAL_BIAS):
+            name = node.input[-1].removeprefix(PREFIX).removesuffix(TEMPORAL_BIAS) + TEMPORAL
+            weight = torch.from_numpy(
+                onnx.numpy_helper.to_array(values[node.input[1]]).copy()
+            )  # (channels, 1, size, 1)
+            found[name] = weight.float().permute(2, 0, 1, 3)
+    return found
