@@ -88,7 +88,8 @@ def write_real_actor(path: Path, n_answers: int, seed: int = 0) -> None:
                 weight.uniform_(-0.1, 0.1)
             else:
                 weight.fill_(0.7)
-        network.answer.weight.mul_(4)
+        network.answer.weight.mul_(0.5)
+        network.classify.weight.mul_(0.5)
     example = (
         torch.zeros(2, IMAGE_SIZE, IMAGE_SIZE, 3, dtype=torch.uint8),
         torch.zeros(2, MEMORY),
@@ -96,7 +97,7 @@ def write_real_actor(path: Path, n_answers: int, seed: int = 0) -> None:
         torch.zeros(2, 1),
     )
     torch.onnx.export(
-        OfBytes(ready_to_run(network)),
+        OfBytes(ready_to_run(network)).eval(),
         example,
         path,
         dynamo=True,

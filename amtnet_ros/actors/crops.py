@@ -44,26 +44,20 @@ def is_visible(box: Float32, size: tuple[int, int]) -> bool:
 
 
 def cut(image: UInt8, view: View, size: int) -> UInt8:
-    """What a view shows of an image (h, w, 3), as (size, size, 3).
+    """What a view shows of an image (h, w, 3), as (size, size, 3); beyond the border the image mirrored.
 
-    The view's centre lies in the image. Only what is seen is copied, however large the image.
+    It costs the same however large the image and the view are: of a view that is larger than `size`, each value is the
+    mean of four that are interpolated, which is close to the mean over its area.
     """
-    height, width = image.shape[:2]
-    left, right = _span(view.x, view.width)
-    top, bottom = _span(view.y, view.height)
-    rows, columns = _with_mirrored(top, bottom, height), _with_mirrored(left, right, width)
-    seen = image[rows, columns]
-    before, after = max(-top, 0), max(bottom - height, 0)
-    before_x, after_x = max(-left, 0), max(right - width, 0)
-    if before or after or before_x or after_x:
-        padded = np.asarray(
-            cv2.copyMakeBorder(seen, before, after, before_x, after_x, cv2.BORDER_REFLECT_101), np.uint8
-        )
-        first_row, first_column = max(top, 0) - rows.start, max(left, 0) - columns.start
-        seen = padded[first_row:, first_column:][: bottom - top, : right - left]
-    shrinks = min(seen.shape[:2]) > size
-    small = cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(small, dtype=np.uint8)
+    finer = size if max(view.width, view.height) <= size else 2 * size
+    step_x, step_y = view.width / finer, view.height / finer
+    first_x, first_y = (view.x - view.width / 2 + step_x / 2 - 0.5, view.y - view.height / 2 + step_y / 2 - 0.5)
+    to_image = np.array([[step_x, 0, first_x], [0, step_y, first_y]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(image, to_image, (finer, finer), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    if finer > size:
+        seen = cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(seen, dtype=np.uint8)
 
 
 class SmoothBox:
@@ -85,19 +79,3 @@ class SmoothBox:
         if not self._boxes:
             return None
         return np.asarray(np.mean([box for _, box in self._boxes], axis=0), dtype=np.float32)
-
-
-def _span(middle: float, length: float) -> tuple[int, int]:
-    whole_length = max(round(length), 1)
-    first = round(middle - whole_length / 2)
-    return first, first + whole_length
-
-
-def _with_mirrored(first: int, end: int, length: int) -> slice:
-    """The places of a line of `length` of which first … end - 1 shows some, directly or mirrored at either end."""
-    low, high = max(first, 0), min(end, length)
-    if end > length:
-        low = min(low, max(2 * length - 1 - end, 0))
-    if first < 0:
-        high = max(high, min(1 - first, length))
-    return slice(low, high)

@@ -72,7 +72,7 @@ def load_actor(graph: Path, n_answers: int) -> MoViNet:
 
 
 def _temporal_weights(model: onnx.ModelProto) -> dict[str, Tensor]:
-    """Weights of convolutions over time, which the graph keeps in another order, without their names: by their biases."""
+    """Weights of convolutions over time, known by their biases: the graph keeps them in another order, unnamed."""
     values = {tensor.name: tensor for tensor in model.graph.initializer}
     found = {}
     for node in model.graph.node:
