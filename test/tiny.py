@@ -232,5 +232,5 @@ def make_robot_model(folder: Path) -> Path:
         opset=18,
         files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
     )
-    (folder / "card.json").write_text(card.model_dump_json())
+    (folder / "card.json").write_text(card.model_dump_json(by_alias=True))
     return folder
