@@ -79,12 +79,15 @@ class CausalConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, clips: int) -> Tensor:
-        """All pictures of `clips` clips at once: (clips · T, c, h, w), clip by clip → the same shape."""
-        by_clip = x.unflatten(0, (clips, -1))
-        total = by_clip * self.weight[-1] + self.bias[:, None, None]
-        for back in range(1, min(self.size, by_clip.shape[1])):
-            total[:, back:] += by_clip[:, :-back] * self.weight[-1 - back]
-        return total.flatten(0, 1)
+        """All pictures of `clips` clips at once: (clips · T, c, h, w), clip by clip → the same shape.
+
+        As a depthwise convolution over a plane of time and places, which in channels-last order needs no copy.
+        """
+        c, h, w = x.shape[1:]
+        plane = x.permute(0, 2, 3, 1).reshape(clips, -1, h * w, c).permute(0, 3, 1, 2)
+        weight = self.weight.permute(1, 3, 0, 2)
+        y = F.conv2d(F.pad(plane, (0, 0, self.size - 1, 0)), weight, self.bias, groups=c)
+        return y.permute(0, 2, 3, 1).reshape(-1, h, w, c).permute(0, 3, 1, 2)
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The newest picture (N, c, h, w) after those in memory (N, size - 1, c, h, w), oldest first; → both, newer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -17,11 +17,11 @@ from amtnet_ros.inference.card import CARD
 Stream = Literal["rgb", "flow"]
 
 
-class _Section(BaseModel, extra="forbid", frozen=True):
+class Section(BaseModel, extra="forbid", frozen=True):
     """Unknown keys are mistakes, not comments."""
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """What is learnt from.
 
     dataset: 'jhmdb21' with its `split`, 'ucf101_24', or 'custom', your own actions. root: the data set's folder, or the
@@ -50,7 +50,7 @@ class DataConfig(_Section):
         return self
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """See model.streams.NetworkOptions."""
 
     trunk: str = "efficientnet_lite0"
@@ -70,7 +70,7 @@ def is_trained(source: str | None) -> bool:
     return source is not None and (source.endswith(CHECKPOINT_SUFFIX) or (Path(source) / CARD).is_file())
 
 
-class InitialConfig(_Section):
+class InitialConfig(Section):
     """Where weights come from.
 
     rgb, flow: 'imagenet' (EfficientNet-Lite, VGG-16), 'people' (MobileNetV2), a file with a trunk's state dict (.pth),
@@ -86,7 +86,7 @@ class InitialConfig(_Section):
     heads: str | None = None
 
 
-class AugmentationConfig(_Section):
+class AugmentationConfig(Section):
     """See data.augmentation.AugmentationOptions."""
 
     photometric: bool = True
@@ -99,7 +99,7 @@ class AugmentationConfig(_Section):
     paste_turn: float = Field(0.0, ge=0, le=180, description="up to so many degrees")
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Weights and regularisation of the loss.
 
     teacher: a checkpoint or model folder whose class scores the network learns to give in place of the labels, wherever
@@ -116,7 +116,7 @@ class LossConfig(_Section):
     mixup: float = Field(0.0, ge=0, description="of the task classify: alpha of the shares in which images are mixed")
 
 
-class OptimiserConfig(_Section):
+class OptimiserConfig(Section):
     """Learning. Rates are those of the heads; the trunk's is multiplied by trunk_factor.
 
     batch_size: pairs a step of each process; rates are not scaled with the number of processes.
@@ -149,7 +149,7 @@ class OptimiserConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """The run itself; all but the seed may change when it goes on.
 
     threads: of torch (0: its own choice); workers: processes that prepare samples.
@@ -164,7 +164,7 @@ class RunConfig(_Section):
     validate_clips: int | None = Field(None, ge=1, description="so many test clips, evenly spread; all if not given")
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """One YAML file of config/train.
 
     task: 'detect' micro-tubes; or 'classify' close-ups of actors, which teaches a trunk actions from few pixels, before
@@ -218,11 +218,19 @@ class Experiment(_Section):
         return self
 
 
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read and validate an experiment; overrides are `section.key=value`, values in YAML.
 
     Raises UserError naming the first wrong key.
     """
+    return make_experiment(Experiment, read_content(path, overrides), path)
+
+
+def read_content(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The keys and values of an experiment, not yet validated. Raises UserError if they cannot be read."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -235,37 +243,44 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         raise UserError(f"{path}: must hold keys and values")
     for override in overrides:
         _apply(content, override)
+    return content
+
+
+def make_experiment(kind: type[Kind], content: dict[str, Any], path: Path) -> Kind:
+    """An experiment of this kind. path: of the file it is from. Raises UserError naming the first wrong key."""
     try:
-        return Experiment(**content)
+        return kind(**content)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_mistake(error)}") from error
+        raise UserError(f"{path}: {_first_mistake(error, kind)}") from error
     except TypeError as error:
         raise UserError(f"{path}: keys must be words ({error})") from error
 
 
-def first_difference(old: Experiment, new: Experiment) -> str | None:
+def first_difference(old: Kind, new: Kind) -> str | None:
     """The first key, and its two values, that makes the two learn differently; None if they learn the same."""
-    if old.task != new.task:
-        return f"task was {old.task}, and is now {new.task}"
-    for section, values in old.model_dump(exclude={"name", "task"}).items():
-        other = new.model_dump()[section]
+    before, after = old.model_dump(exclude={"name"}), new.model_dump()
+    task = before.pop("task")
+    if task != after["task"]:
+        return f"task was {task}, and is now {after['task']}"
+    for section, values in before.items():
+        other = after[section]
         for key, value in values.items():
             if value != other[key] and (section != "run" or key == "seed"):
                 return f"{section}.{key} was {value}, and is now {other[key]}"
     return None
 
 
-def _first_mistake(error: ValidationError) -> str:
+def _first_mistake(error: ValidationError, kind: type[BaseModel]) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        message = "no such key" + _suggestion(first["loc"])
+        message = "no such key" + _suggestion(first["loc"], kind)
     return f"{where}: {message}" if where else message
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    section: Any = Experiment
+def _suggestion(location: tuple[int | str, ...], kind: type[BaseModel]) -> str:
+    section: Any = kind
     for part in location[:-1]:
         section = section.model_fields[part].annotation
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)

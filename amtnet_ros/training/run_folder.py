@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from pydantic import BaseModel
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.samples import PairSample
 from amtnet_ros.errors import UserError
-from amtnet_ros.training.config import Experiment
 from amtnet_ros.training.curves import draw_curves
 from amtnet_ros.training.pictures import sheet
 
@@ -40,7 +40,7 @@ class RunFolder:
             raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder by --out") from error
         self._board: Any = None
 
-    def begin(self, experiment: Experiment, environment: dict[str, Any], step: int) -> None:
+    def begin(self, experiment: BaseModel, environment: dict[str, Any], step: int) -> None:
         """Note what starts, or goes on, at a step; what the log holds of later steps will be repeated, and goes."""
         self._write("experiment.json", experiment.model_dump_json(indent=2) + "\n")
         starts = [*self._starts(), {"time": datetime.now(timezone.utc).isoformat(), "step": step, **environment}]
@@ -76,10 +76,13 @@ class RunFolder:
 
     def draw_samples(self, samples: Sequence[PairSample], classes: Sequence[str], step: int) -> None:
         """Draw training samples with their boxes."""
-        picture = sheet(samples, classes)
-        self._write("samples.png", _png(picture))
+        self.draw("samples", sheet(samples, classes), step)
+
+    def draw(self, name: str, picture: UInt8, step: int) -> None:
+        """Write an image (h, w, 3) as NAME.png."""
+        self._write(f"{name}.png", _png(picture))
         if self._board is not None:
-            self._board.add_image("samples", picture, step, dataformats="HWC")
+            self._board.add_image(name, picture, step, dataformats="HWC")
 
     def draw_curves(self, name: str) -> None:
         """Draw the log."""
