@@ -41,10 +41,11 @@ def cut(image: UInt8, view: View, size: int) -> UInt8:
     height, width = image.shape[:2]
     left, right = _span(view.x, view.width)
     top, bottom = _span(view.y, view.height)
-    if left >= 0 and top >= 0 and right <= width and bottom <= height:
-        seen = image[top:bottom, left:right]
-    else:
-        seen = image[np.ix_(_mirrored(top, bottom, height), _mirrored(left, right, width))]
+    seen = image[max(top, 0) : bottom, max(left, 0) : right]
+    beyond = [max(x, 0) for x in (-top, bottom - height, -left, right - width)]
+    if any(beyond):
+        seen = cv2.copyMakeBorder(image, *beyond, cv2.BORDER_REFLECT_101)
+        seen = seen[max(top, 0) :, max(left, 0) :][: bottom - top, : right - left]
     return np.asarray(cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
@@ -52,10 +53,3 @@ def _span(middle: float, length: float) -> tuple[int, int]:
     whole_length = max(round(length), 1)
     first = round(middle - whole_length / 2)
     return first, first + whole_length
-
-
-def _mirrored(first: int, end: int, length: int) -> np.ndarray:
-    """Positions first … end - 1 of a line of `length`, reflected about its first and last places."""
-    period = max(2 * (length - 1), 1)
-    places = np.arange(first, end) % period
-    return np.minimum(places, period - places)
