@@ -87,12 +87,20 @@ class CausalConv(nn.Module):
         plane = x.permute(0, 2, 3, 1).reshape(clips, -1, h * w, c).permute(0, 3, 1, 2)
         weight = self.weight.permute(1, 3, 0, 2)
         y = F.conv2d(F.pad(plane, (0, 0, self.size - 1, 0)), weight, self.bias, groups=c)
-        return y.permute(0, 2, 3, 1).reshape(-1, h, w, c).permute(0, 3, 1, 2)
+        out: Tensor = y.permute(0, 2, 3, 1).reshape(-1, h, w, c).permute(0, 3, 1, 2)
+        return out
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """The newest picture (N, c, h, w) after those in memory (N, size - 1, c, h, w), oldest first; → both, newer."""
-        seen = torch.cat([memory, x[:, None]], dim=1)
-        return (seen * self.weight).sum(dim=1) + self.bias[:, None, None], seen[:, 1:]
+        """The newest picture (N, c, h, w) after those in memory → what is seen of all, and the newer memory.
+
+        memory: (N, (size - 1) · h, w, c), the pictures one below the other, oldest first. A convolution over their
+        rows, as far apart as a picture is high, needs no other order of the values: it runs fastest where it is shipped.
+        """
+        channels, height = x.shape[1:3]
+        seen = torch.cat([memory, x.permute(0, 2, 3, 1)], dim=1)
+        weight = self.weight.permute(1, 3, 0, 2)
+        y = F.conv2d(seen.permute(0, 3, 1, 2), weight, self.bias, dilation=(height, 1), groups=channels)
+        return y, seen[:, height:]
 
 
 class Block(nn.Module):
@@ -198,7 +206,7 @@ class MoViNet(nn.Module):
     def step(self, pictures: Tensor, memory: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The next picture of each of N streams: (N, 3, 172, 172) → its features (N, 480), and the newer memory.
 
-        memory: of each temporal convolution, in order, (N, size - 1, c, h, w); `empty_memory` at the start.
+        memory: of each temporal convolution, in order, see `CausalConv.step`; `empty_memory` at the start.
         """
         left, newer = list(memory), []
         x = F.relu6(self.stem(pictures))
@@ -225,13 +233,13 @@ class MoViNet(nn.Module):
         return torch.bernoulli(torch.full((clips, 1, 1, 1, 1), probability, device=device)) / probability
 
 
-def memory_shapes() -> tuple[tuple[int, int, int, int], ...]:
-    """Of one stream: (size - 1, c, h, w) of each temporal convolution, in order."""
+def memory_shapes() -> tuple[tuple[int, int, int], ...]:
+    """Of one stream: ((size - 1) · h, w, c) of each temporal convolution, in order."""
     shapes, side = [], -(-IMAGE_SIZE // 2)
     for shape in (shape for group in GROUPS for shape in group):
         side = -(-side // shape.stride)
         if shape.temporal > 1:
-            shapes.append((shape.temporal - 1, shape.expanded, side, side))
+            shapes.append(((shape.temporal - 1) * side, side, shape.expanded))
     return tuple(shapes)
 
 
