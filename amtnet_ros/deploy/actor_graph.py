@@ -18,10 +18,10 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.contracts import UInt8
 from amtnet_ros.inference.encode_graph import OPSET, without_traces
 from amtnet_ros.inference.quantise import quiet
-from amtnet_ros.model.actor_stream import MEMORY, ActorStream, Look, ready_to_run
+from amtnet_ros.model.actor_stream import MEMORY, ActorStream, ready_to_run
 from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
 
 PICTURES, PLANES = "pictures", "planes"
@@ -41,8 +41,8 @@ Feed = dict[str, np.ndarray]
 def trace_actor_graph(network: MoViNet) -> onnx.ModelProto:
     """The float graph.
 
-    Inputs: pictures (N, 172, 172, 3) uint8 RGB; memory (N, MEMORY), zeros at the start; earlier (N, 480), the sum of the
-    features of the earlier pictures of the last second; count (N, 1), how many they were. Outputs: see
+    Inputs: pictures (N, 172, 172, 3) uint8 RGB; memory (N, MEMORY), zeros at the start; earlier (N, 480), the sum of
+    the features of the earlier pictures of the last second; count (N, 1), how many they were. Outputs: see
     `actor_stream.Look`; memory_out is the memory for the next look. Weights keep their names under `network.`.
     """
     stream = ActorStream(ready_to_run(network).cpu().to(memory_format=torch.contiguous_format))
@@ -102,18 +102,24 @@ def quantise_actor_graph(model: onnx.ModelProto, clips: Iterable[UInt8]) -> onnx
     return result
 
 
+def look_at(session: ort.InferenceSession, clip: UInt8) -> Iterator[tuple[Feed, Feed]]:
+    """What goes into a graph and what comes out at each picture of a clip (T, 172, 172, 3) of one person."""
+    kind = np.uint8 if "uint8" in session.get_inputs()[1].type else np.float32
+    memory, features = np.zeros((1, MEMORY), kind), np.zeros((0, FEATURES), np.float32)
+    for picture in clip:
+        earlier = features[-LAST_SECOND + 1 :]
+        count = np.full((1, 1), len(earlier), np.float32)
+        feed = dict(zip(INPUTS, (picture[None], memory, earlier.sum(0, keepdims=True), count), strict=True))
+        found = dict(zip(OUTPUTS, session.run(list(OUTPUTS), feed), strict=True))
+        memory, features = found[OUTPUTS[-1]], np.concatenate([features, found["features"]])
+        yield feed, found
+
+
 def calibration_feeds(graph: Path, clips: Iterable[UInt8]) -> Iterator[Feed]:
-    """Inputs of a float graph while it looks at clips, one person at a time."""
+    """Inputs of a float graph at every few pictures of clips."""
     session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     for clip in clips:
-        memory, features = np.zeros((1, MEMORY), np.float32), [np.zeros((1, FEATURES), np.float32)]
-        for number, picture in enumerate(clip):
-            last = features[1:][-LAST_SECOND + 1 :]
-            earlier = np.sum(last, axis=0, dtype=np.float32) if last else features[0]
-            feed = dict(zip(INPUTS, (picture[None], memory, earlier, np.float32([[len(last)]])), strict=True))
-            look = Look(*session.run(None, feed))
-            memory = look.memory
-            features.append(look.features)
+        for number, (feed, _) in enumerate(look_at(session, clip)):
             if number % EVERY == EVERY - 1:
                 yield feed
 
@@ -163,9 +169,9 @@ def _remember_in_8_bits(graph: onnx.GraphProto) -> None:
         for i, name in enumerate(node.input):
             if name in renamed and node.op_type == "DequantizeLinear":
                 node.input[i] = renamed[name]
-        if node.op_type == "Slice" and (source := made_by.get(node.input[0])) is not None:
-            if source.op_type == "DequantizeLinear" and source.input[0] in quantised:
-                node.input[0] = source.input[0]
+        source = made_by.get(node.input[0]) if node.op_type == "Slice" else None
+        if source is not None and source.op_type == "DequantizeLinear":
+            node.input[0] = source.input[0]
     for name in renamed:
         graph.node.remove(quantised[name])
     for tensor in (*graph.input, *graph.output):
@@ -176,17 +182,3 @@ def _remember_in_8_bits(graph: onnx.GraphProto) -> None:
 
 def _split_of_memory(graph: onnx.GraphProto) -> set[str]:
     return {output for node in graph.node if node.input and node.input[0] == INPUTS[1] for output in node.output}
-
-
-def run_clip(session: ort.InferenceSession, clip: UInt8) -> tuple[Float32, Float32]:
-    """What a graph says after the last picture of a clip (T, 172, 172, 3): answers (n,) and names (600,)."""
-    kind = np.uint8 if "uint8" in session.get_inputs()[1].type else np.float32
-    memory, features = np.zeros((1, MEMORY), kind), []
-    for picture in clip:
-        last = features[-LAST_SECOND + 1 :]
-        earlier = np.sum(last, axis=0, dtype=np.float32) if last else np.zeros((1, FEATURES), np.float32)
-        feed = dict(zip(INPUTS, (picture[None], memory, earlier, np.float32([[len(last)]])), strict=True))
-        look = Look(*session.run(None, feed))
-        memory = look.memory
-        features.append(look.features)
-    return look.answers[0], look.names[0]
