@@ -42,10 +42,10 @@ def cut(image: UInt8, view: View, size: int) -> UInt8:
     left, right = _span(view.x, view.width)
     top, bottom = _span(view.y, view.height)
     seen = image[max(top, 0) : bottom, max(left, 0) : right]
-    beyond = [max(x, 0) for x in (-top, bottom - height, -left, right - width)]
-    if any(beyond):
-        seen = cv2.copyMakeBorder(image, *beyond, cv2.BORDER_REFLECT_101)
-        seen = seen[max(top, 0) :, max(left, 0) :][: bottom - top, : right - left]
+    above, below, before, after = (max(x, 0) for x in (-top, bottom - height, -left, right - width))
+    if above or below or before or after:
+        padded = np.asarray(cv2.copyMakeBorder(image, above, below, before, after, cv2.BORDER_REFLECT_101), np.uint8)
+        seen = padded[max(top, 0) :, max(left, 0) :][: bottom - top, : right - left]
     return np.asarray(cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

@@ -40,7 +40,7 @@ class ActorStream(nn.Module):
         pictures: (N, 3, 172, 172) float RGB in 0..1. memory: (N, MEMORY), zeros at the start. earlier: (N, 480), the
         sum of the features of the earlier pictures of the last second; count: (N, 1), how many they were.
         """
-        parts = memory.split([math.prod(shape) for shape in memory_shapes()], dim=1)
+        parts = torch.split(memory, [math.prod(shape) for shape in memory_shapes()], dim=1)
         remembered = [part.reshape(-1, *shape) for part, shape in zip(parts, memory_shapes(), strict=True)]
         features, newer = self.network.step(pictures, tuple(remembered))
         said = self.network.say((earlier + features) / (count + 1))
