@@ -68,7 +68,7 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
         raise UserError(f"{folder}: is {card.precision}; quantise the fp32 model")
     reader = _Reader(inputs)
     try:
-        with tempfile.TemporaryDirectory(prefix=".quantise.", dir=folder.parent) as scratch, _quiet():
+        with tempfile.TemporaryDirectory(prefix=".quantise.", dir=folder.parent) as scratch, quiet():
             prepared, quantised = Path(scratch) / ENCODE, Path(scratch) / ENCODE_INT8
             quant_pre_process(str(folder / ENCODE), str(prepared), skip_symbolic_shape=True)
             quantize_static(
@@ -112,7 +112,7 @@ def _store_in_half_what_it_holds(graph: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without ONNX Runtime's advice on how to call it and its notes on what it optimises."""
     before = logging.root.level
     logging.root.setLevel(logging.ERROR)

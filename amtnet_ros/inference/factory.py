@@ -66,8 +66,8 @@ def make_actor_engine(
         raise UserError(f"model '{card.name}' has no actor stream; set actor_stream to false, or use another model")
     if engine == "torch":
         try:
+            from amtnet_ros.device.torch_device import choose_torch_device
             from amtnet_ros.inference.torch_actor import TorchActorEngine
-            from amtnet_ros.inference.torch_engine import choose_torch_device
         except ImportError as error:
             raise UserError(
                 f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md"

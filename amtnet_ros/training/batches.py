@@ -106,7 +106,7 @@ def batches(samples: PairSamples, plan: Plan, steps: range, workers: int) -> Ite
         batch_sampler=_Steps(plan, steps),
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         pin_memory=torch.cuda.is_available(),
         multiprocessing_context="forkserver" if workers else None,
     )
@@ -117,7 +117,8 @@ def batches(samples: PairSamples, plan: Plan, steps: range, workers: int) -> Ite
         raise UserError(last.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")) from error
 
 
-def _start_worker(_: int) -> None:
+def start_worker(_: int) -> None:
+    """What a process does first that prepares samples."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the trainer answers it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

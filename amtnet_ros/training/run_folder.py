@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from pydantic import BaseModel
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.samples import PairSample
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import write_whole
-from amtnet_ros.training.config import Experiment
 from amtnet_ros.training.pictures import draw_curves, sheet
 
 CHECKPOINT = "checkpoint.pt"
@@ -39,7 +39,7 @@ class RunFolder:
             raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder by --out") from error
         self._board: Any = None
 
-    def begin(self, experiment: Experiment, environment: dict[str, Any], step: int) -> None:
+    def begin(self, experiment: BaseModel, environment: dict[str, Any], step: int) -> None:
         """Note what starts, or goes on, at a step; what the log holds of later steps will be repeated, and goes."""
         write_whole(self.folder / "experiment.json", experiment.model_dump_json(indent=2) + "\n")
         starts = [*self._starts(), {"time": datetime.now(timezone.utc).isoformat(), "step": step, **environment}]
@@ -75,10 +75,13 @@ class RunFolder:
 
     def draw_samples(self, samples: Sequence[PairSample], classes: Sequence[str], step: int) -> None:
         """Draw training samples with their boxes."""
-        picture = sheet(samples, classes)
-        write_whole(self.folder / "samples.png", _png(picture))
+        self.draw("samples", sheet(samples, classes), step)
+
+    def draw(self, name: str, picture: UInt8, step: int) -> None:
+        """Write an image (h, w, 3) as NAME.png."""
+        write_whole(self.folder / f"{name}.png", _png(picture))
         if self._board is not None:
-            self._board.add_image("samples", picture, step, dataformats="HWC")
+            self._board.add_image(name, picture, step, dataformats="HWC")
 
     def draw_curves(self, name: str) -> None:
         """Draw the log."""
