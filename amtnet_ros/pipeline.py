@@ -6,29 +6,36 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
+from amtnet_ros.actors.actors import Actors
+from amtnet_ros.actors.fusion import Fusion, Rule
+from amtnet_ros.actors.names import parse_actions
+from amtnet_ros.actors.stage import ActorStage
 from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.motion import Motion
+from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import FlowCard, ModelCard
 from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
-from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.settings import PipelineOptions
 from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, frames_between
 from amtnet_ros.tubes import LinkerCounters, TubeLinker
 
 __all__ = ["STAGES", "Pipeline", "PipelineOptions"]
 
-STAGES = ("flow", "encode", "detect", "link")
+STAGES = ("flow", "encode", "detect", "link", "look")
 
 
 class Pipeline:
     """Watches one camera. Feed it every frame in the order of arrival; it decides which to use.
 
         image → stream: a numbered frame → flow: its stack → engine: encoded, a pair's micro-tubes → linker: tubes
+              → actors: what each person does
 
     Not thread-safe, except that `configure` may be called from another thread than `push`.
 
@@ -39,7 +46,7 @@ class Pipeline:
         pipeline = Pipeline.from_model("light")
         for stamp, image in camera:
             for update in pipeline.push(stamp, image):
-                print([(tube.id, pipeline.card.labels[tube.label], tube.score) for tube in update.tubes])
+                print([(tube.id, pipeline.labels[tube.label], tube.score) for tube in update.tubes])
     """
 
     def __init__(
@@ -48,8 +55,13 @@ class Pipeline:
         options: PipelineOptions | None = None,
         flow: FlowEngine | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        actors: ActorEngine | None = None,
     ) -> None:
-        """flow: the engine to use instead of the one that the model was trained with. clock: seconds, for latency."""
+        """flow: the engine to use instead of the one that the model was trained with. clock: seconds, for latency.
+
+        actors: of the stream that looks at persons; None: the two-stream network answers alone. Raises UserError where
+        the options do not fit the model.
+        """
         options = options or PipelineOptions()
         card = engine.card
         delta = options.delta or card.delta
@@ -59,6 +71,7 @@ class Pipeline:
         self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
         self._motion = _make_motion(engine, flow)
         self._linker = TubeLinker(len(card.actions))
+        self._actor_engine, self._stage = actors, _make_stage(card, options, actors)
         self._encoded: Encoded | None = None
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
@@ -76,12 +89,25 @@ class Pipeline:
         precision: Precision = "auto",
     ) -> Pipeline:
         """Load a model by its name or folder. Raises UserError where anything about it is wrong."""
-        return cls(make_engine(model, device, precision=precision), options)
+        options = options or PipelineOptions()
+        engine = make_engine(model, device, precision=precision)
+        looks = options.actor_stream and engine.card.actor is not None
+        return cls(engine, options, actors=make_actor_engine(model, device, precision=precision) if looks else None)
 
     @property
     def card(self) -> ModelCard:
         """The model's card."""
         return self._engine.card
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What tubes may be called, by their label: the model's actions, `other`, and the actions asked for by name."""
+        return self._stage.labels if self._stage else self.card.actions
+
+    @property
+    def actors(self) -> Actors | None:
+        """Who looks at persons, to ask how it goes; None without that stream."""
+        return self._stage.actors if self._stage else None
 
     @property
     def provider(self) -> str:
@@ -110,12 +136,15 @@ class Pipeline:
 
     def configure(self, options: PipelineOptions) -> None:
         """Accept options; they hold from the next frame on. Raises UserError, changing nothing, if they do not fit."""
+        wanted = self._class_indices(options.classes)
         self._selection = Selection(
             score_threshold=options.score_threshold,
             nms_iou=options.nms_iou,
             max_per_class=options.max_per_class,
-            classes=self._class_indices(options.classes) or None,
+            classes=None if self._stage else wanted or None,
         )
+        if self._stage:
+            self._stage.wanted = frozenset(wanted) or None
         self._options = options
         self._changed = True
 
@@ -147,7 +176,7 @@ class Pipeline:
     def finish(self) -> list[TubeUpdate]:
         """The stream is over: process what still waits, and end all tubes."""
         updates = [self._step(*key) for key in self._motion.flush(newest_is_key=True)]
-        updates.append(self._linker.end(self._pairs.delta))
+        updates.append(self._end_tubes())
         self._break_off()
         self._stream.reset()
         return updates
@@ -160,12 +189,14 @@ class Pipeline:
     def close(self) -> None:
         """Free the model."""
         self._engine.close()
+        if self._actor_engine:
+            self._actor_engine.close()
 
     def _class_indices(self, classes: tuple[str, ...]) -> tuple[int, ...]:
-        unknown = [name for name in classes if name not in self.card.actions]
+        unknown = [name for name in classes if name not in self.labels]
         if unknown:
-            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.card.actions)}")
-        return tuple(self.card.actions.index(name) for name in classes)
+            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.labels)}")
+        return tuple(self.labels.index(name) for name in classes)
 
     def _apply_options(self) -> None:
         if not self._changed:
@@ -179,10 +210,18 @@ class Pipeline:
 
     def _begin_anew(self) -> list[TubeUpdate]:
         """The stream has begun anew: end all tubes, under their own image size; a new session."""
-        updates = [self._linker.end(self._pairs.delta)]
+        updates = [self._end_tubes()]
         self._break_off()
         self.session = uuid.uuid4()
         return updates
+
+    def _end_tubes(self) -> TubeUpdate:
+        update = self._linker.end(self._pairs.delta)
+        if self._stage is None:
+            return update
+        update = self._stage.named(update)
+        self._stage.reset()
+        return update
 
     def _break_off(self) -> None:
         """Nothing that comes has to do with what was, but the tubes live on."""
@@ -196,13 +235,18 @@ class Pipeline:
             encoded = self._engine.encode(frame, stack)
         before, self._encoded = self._encoded, encoded
         if before is None:
-            return self._linker.skip(frame.index, frame.stamp, frame.size, self._pairs.delta)
+            update = self._linker.skip(frame.index, frame.stamp, frame.size, self._pairs.delta)
+            return self._stage.named(update) if self._stage else update
         with self._timed("detect"):
             micro_tubes = self._engine.detect(before, encoded, self._selection)
         if self.on_micro_tubes:
             self.on_micro_tubes(micro_tubes)
         with self._timed("link"):
-            return self._linker.update(micro_tubes, frames_between(before.stamp, frame.stamp, self.card.rate))
+            update = self._linker.update(micro_tubes, frames_between(before.stamp, frame.stamp, self.card.rate))
+        if self._stage is None:
+            return update
+        with self._timed("look"):
+            return self._stage(frame, update)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -220,3 +264,15 @@ def _make_motion(engine: Engine, flow: FlowEngine | None) -> Motion:
         flow = make_flow(needs.engine, needs.working_size, on_gpu_itself)
     size = (card.image_size, card.image_size)
     return Motion(flow if card.flow else None, card.rate, size, needs.placement, needs.length)
+
+
+def _make_stage(card: ModelCard, options: PipelineOptions, engine: ActorEngine | None) -> ActorStage | None:
+    """What looks at persons, by the model's own rule. Raises UserError for actions by name where nothing can look."""
+    if engine is None or card.actor is None:
+        if options.actions:
+            why = "actor_stream is off" if card.actor else f"model '{card.name}' has none"
+            raise UserError(f"actions: '{options.actions[0]}': only the stream that looks at persons knows it; {why}")
+        return None
+    named = parse_actions(options.actions, card.labels)
+    rule = Rule(**{field.name: getattr(card.actor.rule, field.name) for field in fields(Rule)})
+    return ActorStage(Actors(engine, options.max_looks), Fusion(card.actions, card.actor.answers, rule, named))

@@ -77,7 +77,23 @@ class PipelineOptions:
         PipelineOptions(delta=2, classes=("walk", "run"), linker=LinkerOptions(confirm_after=3))
     """
 
-    classes: tuple[str, ...] = option((), "Only these actions are reported, by label; none: all.")
+    classes: tuple[str, ...] = option(
+        (), "Only these actions are reported, by label; none given: all. Who does others is `other`."
+    )
+    actor_stream: bool = option(
+        True,
+        "Look at each person for a second, and say what they do by both networks, where the model has that stream.",
+        effect=ON_CONFIGURE,
+    )
+    actions: tuple[str, ...] = option(
+        (),
+        "Actions by name, besides the model's own: any of the 600 that `amtnet actions` lists, or some under a label "
+        "of one's own, `greet: [waving hand, shaking hands]`.",
+        effect=ON_CONFIGURE,
+    )
+    max_looks: int = option(
+        4, "Persons that are looked at in one step, at most; more take turns.", low=1, high=64, effect=ON_CONFIGURE
+    )
     delta: int = option(
         0,
         "Frames between the two images of a pair, at the model's frame rate; 0: as the model was trained.",

@@ -24,12 +24,12 @@ from std_msgs.msg import Header
 from amtnet_ros.bench.pipeline import moving_texture, quantiles
 from amtnet_ros.errors import UserError
 from amtnet_ros.msg import ActionTubeArray, Latency
+from amtnet_ros.pipeline import STAGES
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.domain import free_domain
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.qos import PICTURES, RESULTS
 
-STAGES = ("flow", "encode", "detect", "link")
 WARM_UP = 15
 """Images before the clock counts: flow's first window fills."""
 READY = 90.0

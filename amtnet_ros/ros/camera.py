@@ -8,6 +8,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.contract import Engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.ros.camera_info import intrinsics_from_info
@@ -37,6 +38,7 @@ class CameraChannel:
         self._log = node.get_logger().get_child(name) if name else node.get_logger()
         self.monitor = Monitor(node, name, self._log, parameters)
         self._engine: Engine | None = None
+        self._actors: ActorEngine | None = None
         self._worker: Worker | None = None
         self._outputs: Outputs | None = None
         self._inputs: list[InputTopic] = []
@@ -46,15 +48,15 @@ class CameraChannel:
 
     # What the node tells
 
-    def configure(self, engine: Engine) -> None:
-        """Make a pipeline on this engine, and offer the topics. Takes the engine over: `shut_down` closes it.
+    def configure(self, engine: Engine, actors: ActorEngine | None) -> None:
+        """Make a pipeline on these engines, and offer the topics. Takes them over: `shut_down` closes them.
 
         Raises UserError where the parameters do not fit the model.
         """
-        self._engine = engine
+        self._engine, self._actors = engine, actors
         settings = self._parameters.settings
-        pipeline = Pipeline(engine, settings.options)
-        self._outputs = Outputs(self._node, self._prefix, pipeline.card.labels, settings.style)
+        pipeline = Pipeline(engine, settings.options, actors=actors)
+        self._outputs = Outputs(self._node, self._prefix, pipeline.labels, settings.style)
         self._worker = Worker(pipeline, self)
         self.monitor.begin(self._worker)
 
@@ -104,7 +106,9 @@ class CameraChannel:
             self._outputs.destroy(timeout)
         if self._engine is not None:
             self._engine.close()
-        self._engine = self._outputs = self._worker = self.monitor.worker = None
+        if self._actors is not None:
+            self._actors.close()
+        self._engine = self._actors = self._outputs = self._worker = self.monitor.worker = None
 
     def reset(self) -> None:
         """End all tubes and begin a new session."""

@@ -13,7 +13,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.actor_contract import ActorEngine
+from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
@@ -117,11 +119,22 @@ class DetectorNode(LifecycleNode):
         engine = make_engine(settings["model"], settings["device"], precision=settings["precision"])
         shared = SharedEngine(engine)
         for camera in self._cameras:
-            camera.configure(shared.camera())
+            camera.configure(shared.camera(), self._actor_engine(engine.card))
         if settings["require_gpu"] and on_cpu(engine.provider):
             raise UserError(f"require_gpu is set, but the network would run on the CPU (device: {settings['device']})")
         card = engine.card
-        self.get_logger().info(f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}")
+        stream = "with" if card.actor and settings["actor_stream"] else "without"
+        self.get_logger().info(
+            f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}, "
+            f"{stream} the stream that looks at persons"
+        )
+
+    def _actor_engine(self, card: ModelCard) -> ActorEngine | None:
+        """What looks at the persons of one camera; None where the model has no such stream, or it is switched off."""
+        settings = self._config.settings
+        if card.actor is None or not settings["actor_stream"]:
+            return None
+        return make_actor_engine(settings["model"], settings["device"], precision=settings["precision"])
 
     def _activate(self) -> None:
         for camera in self._cameras:

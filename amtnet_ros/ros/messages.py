@@ -24,7 +24,7 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
-from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.msg import ActionBox, ActionTube, ActionTubeArray
 from amtnet_ros.ros.places import ActorPlace, ActorPlaces
 
@@ -58,6 +58,7 @@ def _tube_message(tube: Tube, labels: Sequence[str]) -> ActionTube:
         state=int(tube.state),
         class_id=tube.label,
         class_name=labels[tube.label],
+        has_action=labels[tube.label] != OTHER,
         score=float(tube.score),
         class_scores=array.array("f", tube.class_scores.astype(np.float32).tobytes()),
         start=time_message(tube.start_stamp),

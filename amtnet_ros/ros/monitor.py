@@ -171,6 +171,8 @@ def _values_of(pipeline: Pipeline) -> dict[str, str]:
     linked = pipeline.linked
     values |= {"tubes started": str(linked.started), "tubes dropped, too many": str(linked.dropped)}
     values |= {"tubes timed out": str(linked.timed_out), "micro-tubes refused": str(linked.refused)}
+    if actors := pipeline.actors:
+        values |= {"looks at persons": str(actors.counters.looks), "persons waiting": str(actors.waiting)}
     if memory := gpu_memory(pipeline.provider):
         values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
     values |= {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}
