@@ -1,4 +1,4 @@
-"""`amtnet export`: a checkpoint becomes a model folder. `amtnet quantise`: a model folder gets an int8 form."""
+"""`amtnet export` makes a model folder of a checkpoint; `quantise` and `add-actor` give it more graphs."""
 
 from __future__ import annotations
 
@@ -73,10 +73,48 @@ def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path)
     click.echo(summary(folder, card))
 
 
+@click.command("add-actor")
+@click.argument("model")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--rule",
+    type=click.Path(path_type=Path),
+    help="JSON file with w_light, w_taught, w_names, temperature, other; without it the rule that MODEL's card has.",
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True, help="Decoded frames."
+)
+@data_root_option
+def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path, data_root: Path) -> None:
+    """Give MODEL (a name or a folder) the actor stream of CHECKPOINT, in floats and in 8 bits.
+
+    Its 8-bit ranges are set by the people that it was taught by.
+    """
+    from amtnet_ros.data.actor_clips import plain_clip
+    from amtnet_ros.data.actor_tracks import few_of_each, read_tracks
+    from amtnet_ros.data.jpeg_store import JpegStore
+    from amtnet_ros.deploy.actor_export import add_actor, read_rule, read_trained_actor
+    from amtnet_ros.inference.card import find_model, read_card
+    from amtnet_ros.model.movinet import IMAGE_SIZE
+
+    folder, trained = find_model(model), read_trained_actor(checkpoint)
+    numbers = read_rule(rule, read_card(folder))
+    data, seed = trained.experiment["data"], trained.experiment["run"]["seed"]
+    tracks = read_tracks(data_root, data["split"], data["held_out"], seed)
+    people = few_of_each(tracks.learnt, 1)
+    store = JpegStore(cache / "jpeg", {track.video: tracks.videos[track.video] for track in people})
+    store.fill()
+    shown = track(people, "reading", console=Console(stderr=True), transient=True)
+    clips = (plain_clip(person, store, IMAGE_SIZE) for person in shown)
+    card = add_actor(folder, trained, numbers, clips, f"jhmdb21:{data['split']}, ucf101_24, ucf101_people")
+    click.echo(summary(folder, card))
+
+
 def summary(folder: Path, card: ModelCard) -> str:
     """What was written, in one line."""
     size = sum((folder / name).stat().st_size for name in card.files) / 2**20
     return (
         f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.actions)} labels, "
-        f"{card.precision}{' and int8' if card.int8 else ''}, opset {card.opset}, {size:.1f} MiB"
+        f"{card.precision}{' and int8' if card.int8 else ''}"
+        f"{', with an actor stream' if card.actor else ''}, opset {card.opset}, {size:.1f} MiB"
     )
