@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,33 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from amtnet_ros.actors.actors import Actors
+from amtnet_ros.actors.fusion import Fusion, Rule
 from amtnet_ros.contracts import NOBODY, OTHER, UInt8
+from amtnet_ros.data.actor_tracks import PersonTrack
+from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.deploy.actor_graph import LAST_SECOND, look_at, quantise_actor_graph, trace_actor_graph
 from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
 from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.actor_moments import Watcher, choose_rule, claimed, moments_of, named
 from amtnet_ros.files import write_whole
 from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ActorRule, Int8, ModelCard, read_card
+from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint
 from amtnet_ros.model.movinet import MoViNet
+from amtnet_ros.pipeline import Pipeline, PipelineOptions
 
 TOLERANCE = 0.01
 """Largest difference of a probability between torch and the graph with weights in half precision that passes."""
 ORIGIN = "MoViNet-A0-Stream, taught Kinetics-600 by its authors (Kondratyuk et al., MoViNets, CVPR 2021)"
 LICENCE = "Apache-2.0"
+UNCHOSEN = ActorRule(w_light=0, w_taught=1, w_names=0, temperature=1, other=0)
+"""Until a rule is chosen the stream's own answers stand."""
 CHANGES = "taught further on people of J-HMDB-21 and UCF-101; a layer of answers of our own beside the 600 names"
+
+
+Progress = Callable[[Sequence[PersonTrack]], Iterable[PersonTrack]]
 
 
 @dataclass(frozen=True)
@@ -83,12 +95,35 @@ def add_actor(
     return write_card(folder, ModelCard(**{**content, "actor": json.loads(actor.model_dump_json())}))
 
 
-def read_rule(path: Path | None, card: ModelCard) -> ActorRule:
-    """The rule of a JSON file; without one, the card's. Raises UserError if there is none."""
-    if path is None:
-        if card.actor is None:
-            raise UserError(f"{card.name}: its card has no rule yet; give a file with its numbers by --rule")
-        return card.actor.rule
+def choose_card_rule(folder: Path, people: Sequence[PersonTrack], store: JpegStore, progress: Progress) -> ModelCard:
+    """Choose the rule of a model that has an actor stream, and write it into the card with what it brings.
+
+    people: held out of the actor stream's training, doing one known thing each. store: holds their frames. progress:
+    wraps them while they are watched, which takes as long as the clips do.
+    """
+    card = read_card(folder)
+    assert card.actor is not None
+    watcher = Watcher(
+        Pipeline(make_engine(folder, "cpu"), PipelineOptions(actor_stream=False)),
+        Actors(make_actor_engine(folder, "cpu"), at_once=16),
+        Fusion(card.actions, card.actor.answers, Rule(1, 0, 0)),
+    )
+    seen = [found for track in progress(people) if (found := watcher.watch(track, store)) is not None]
+    moments = moments_of(seen)
+    rule = choose_rule(moments)
+    content = json.loads(card.model_dump_json(by_alias=True))
+    content["actor"]["rule"] = {name: round(value, 4) for name, value in asdict(rule).items()}
+    content["actor"]["accuracy"] = {
+        "people held out": len(seen),
+        "named %": round(100 * named(rule, moments, with_other=False), 1),
+        "named, other allowed %": round(100 * named(rule, moments, with_other=True), 1),
+        "an action claimed of others %": round(100 * claimed(rule, moments), 1),
+    }
+    return write_card(folder, ModelCard(**content))
+
+
+def read_rule(path: Path) -> ActorRule:
+    """The rule of a JSON file. Raises UserError if there is none."""
     try:
         return ActorRule(**json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -8,7 +8,7 @@ has learnt, the two are assumed to tell equally many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -174,16 +174,3 @@ def named(rule: Rule, moments: Moments, with_other: bool) -> float:
     joined = rule.join(moments.light[rows], moments.taught[rows], moments.names[rows])
     said = joined[:, : None if with_other else other].argmax(axis=1)
     return float(np.average(said == moments.right[rows], weights=moments.weights[rows]))
-
-
-def spread_by_class(tracks: Iterable[PersonTrack], most: int, least_frames: int) -> list[PersonTrack]:
-    """People of whom one thing is known, at most so many of each class, evenly from the list."""
-    by_class: dict[tuple[str, str], list[PersonTrack]] = {}
-    for track in tracks:
-        if len(track.answers) == 1 and len(track.boxes) >= least_frames:
-            by_class.setdefault(track.source, []).append(track)
-    spread = []
-    for found in by_class.values():
-        count = min(most, len(found))
-        spread += [found[i * len(found) // count] for i in range(count)]
-    return spread

@@ -104,13 +104,10 @@ def test_a_model_of_other_actions_is_left_as_it_was(folder: Path) -> None:
 
 def test_the_rule_comes_from_a_file_or_from_the_card(folder: Path, trained: TrainedActor, tmp_path: Path) -> None:
     file = tmp_path / "rule.json"
-    with pytest.raises(UserError, match="has no rule yet; give a file"):
-        read_rule(None, read_card(folder))
     with pytest.raises(UserError, match=r"rule\.json: cannot be read"):
-        read_rule(file, read_card(folder))
+        read_rule(file)
     file.write_text('{"w_light": 1}')
     with pytest.raises(UserError, match=r"rule\.json: not the numbers of a rule"):
-        read_rule(file, read_card(folder))
+        read_rule(file)
     file.write_text(RULE.model_dump_json())
-    assert read_rule(file, read_card(folder)) == RULE
-    assert read_rule(None, add(folder, trained)) == RULE
+    assert read_rule(file) == RULE
