@@ -102,7 +102,7 @@ def test_a_model_of_other_actions_is_left_as_it_was(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_the_rule_comes_from_a_file_or_from_the_card(folder: Path, trained: TrainedActor, tmp_path: Path) -> None:
+def test_the_rule_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "rule.json"
     with pytest.raises(UserError, match=r"rule\.json: cannot be read"):
         read_rule(file)
