@@ -159,7 +159,7 @@ class TubeLinker:
         tracks = [NO_BOXES] * len(live)
         frames, stamps = live.frame.take(rows), live.stamp.take(rows)
         boxes, old_scores = live.box.take(rows, axis=0), live.score.take(rows)
-        scores = live.see(rows, taken, options)
+        scores = live.see(rows, taken, pair.stamps[1], options)
         # tubes that were last seen in the same frame, nearly always all of them, share frames and weights
         groups = set(frames.tolist())
         if len(groups) == 1:
@@ -231,7 +231,7 @@ class TubeLinker:
         self._next_id += len(candidates)
         self._counts["started"] += len(candidates)
         rows = np.arange(len(candidates))
-        scores = new.see(rows, candidates, options)
+        scores = new.see(rows, candidates, pair.stamps[1], options)
         new.move(rows, pair.frames, pair.stamps[1], candidates.boxes)
         self._live = self._live.joined(new)
         begin = max(pair.frames[0], pair.frames[1] + 1 - options.history_limit)

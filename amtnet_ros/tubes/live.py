@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amtnet_ros.contracts import Bool, Float32, Int64, TubeState
 from amtnet_ros.tubes.options import LinkerOptions
@@ -21,7 +22,8 @@ class LiveTubes:
     """What is known of T live tubes; an array a column, rows by ascending id.
 
     id, label: (T,) int64. score: (T,) float32, of the label in the newest micro-tube.
-    class_scores: (T, C) float32, mean over the micro-tubes (see the option `class_memory`).
+    class_scores: (T, C) float32, mean over the micro-tubes (see the option `class_memory`). weight: (T,) float64, how
+        many micro-tubes as of now that mean is worth.
     hits, misses: (T,) int64; micro-tubes taken in all; pairs without one, in a row. confirmed: (T,) has been ACTIVE.
     start_stamp: (T,) int64, of the first box seen. frame, stamp (T,) int64 and box (T, 4): of the newest box seen.
     before_frame (T,), before_box (T, 4): of the box before that one, to know where the tube stood between the two.
@@ -33,6 +35,7 @@ class LiveTubes:
     label: Int64
     score: Float32
     class_scores: Float32
+    weight: NDArray[np.float64]
     hits: Int64
     misses: Int64
     confirmed: Bool
@@ -54,6 +57,7 @@ class LiveTubes:
             label=np.zeros(n, number),
             score=np.zeros(n, real),
             class_scores=np.zeros((n, n_classes), real),
+            weight=np.zeros(n, np.float64),
             hits=np.zeros(n, number),
             misses=np.zeros(n, number),
             confirmed=np.zeros(n, np.bool_),
@@ -93,16 +97,23 @@ class LiveTubes:
         back = np.clip(ahead / (self.frame - self.before_frame), 0, 1).astype(np.float32)
         return self.box + back[:, None] * (self.before_box - self.box)
 
-    def see(self, rows: Int64, taken: Candidates, options: LinkerOptions) -> Float32:
-        """The tubes `rows` take these micro-tubes, one each; returns each tube's label's score in its micro-tube."""
+    def see(self, rows: Int64, taken: Candidates, stamp: int, options: LinkerOptions) -> Float32:
+        """The tubes `rows` take these micro-tubes, one each; returns each tube's label's score in its micro-tube.
+
+        stamp: nanoseconds, of the micro-tubes' second boxes.
+        """
         each = np.arange(len(rows))
         hits = self.hits.take(rows) + 1
         self.hits[rows] = hits
         self.misses[rows] = 0
 
-        memory = np.minimum(hits, options.class_memory) if options.class_memory else hits
+        weight = self.weight.take(rows)
+        if options.class_memory:
+            weight *= np.exp((self.stamp.take(rows) - stamp) / (options.class_memory * 1e9))
+        weight += 1
+        self.weight[rows] = weight
         class_scores = self.class_scores.take(rows, axis=0)
-        class_scores += (taken.class_scores - class_scores) / memory.astype(np.float32)[:, None]
+        class_scores += (taken.class_scores - class_scores) / weight.astype(np.float32)[:, None]
         self.class_scores[rows] = class_scores
 
         label, scores = self.label.take(rows), taken.scores

@@ -111,16 +111,17 @@ class LinkerOptions:
         choices=("linear", "next", "lower", "zero"),
         offered=False,
     )
-    class_memory: int = option(
-        0,
-        "A tube's class scores are the mean over its first so many micro-tubes, and decay exponentially with that time "
-        "constant from there on; 0: the mean over the whole tube.",
-        low=0,
-        high=1_000_000,
-        offered=False,
+    # So long that a step or two in doubt change nothing, so short that a new action is named within about a second.
+    class_memory: float = option(
+        1.0,
+        "A tube's class scores are a mean over its micro-tubes that forgets: what is so old weighs 1/e of what is new; "
+        "0: the mean over the whole tube, for clips that show one action.",
+        low=0.0,
+        high=3_600.0,
+        unit="s",
     )
     label_margin: float = option(
-        0.0, "actor: the label changes only to a class that leads by more than this.", low=0.0, high=1.0, offered=False
+        0.1, "actor: the label changes only to a class that leads by more than this.", low=0.0, high=1.0
     )
 
     # Life
@@ -190,9 +191,11 @@ PAPER = LinkerOptions(
     iou_threshold=0.1,
     lost_iou_threshold=0.1,
     shared_box="old",
+    class_memory=0.0,
+    label_margin=0.0,
     min_coasting=0.0,
 )
 """Linking as the paper and its release describe it; where they are silent, the plainest choice."""
 
-PER_CLASS = LinkerOptions(mode="per_class")
-"""The defaults, for the paper's measure: its tables score each class's tubes by themselves."""
+PER_CLASS = LinkerOptions(mode="per_class", class_memory=0.0, label_margin=0.0)
+"""For the paper's measure: its tables score each class's tubes by themselves, over clips that show one action."""

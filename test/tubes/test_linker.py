@@ -225,7 +225,7 @@ def test_actors_are_suppressed_across_classes():
 
 
 def test_label_margin_keeps_a_label_until_another_leads_clearly():
-    online = linker(mode="actor", class_memory=1, label_margin=0.2)
+    online = linker(mode="actor", class_memory=1e-3, label_margin=0.2)
     labels = []
     for i, scores in enumerate([(0.5, 0.3, 0), (0.4, 0.5, 0), (0.3, 0.6, 0), (0.4, 0.5, 0)]):
         update = online.update(pair([(0, 0.5, box(10), None)], (i, i + 1), class_scores=[scores]), 1)
@@ -233,11 +233,28 @@ def test_label_margin_keeps_a_label_until_another_leads_clearly():
     assert labels == [0, 0, 1, 1]
 
 
-def test_class_memory_forgets_exponentially():
-    online = linker(mode="actor", class_memory=2)
-    for i, score in enumerate([1.0, 0.5, 0.25, 0.125]):
-        update = online.update(pair([(0, score, box(10), None)], (i, i + 1)), 1)
-    assert update.tubes[0].score == 0.3125  # 1, (1 + 0.5) / 2 = 0.75, (0.75 + 0.25) / 2 = 0.5, (0.5 + 0.125) / 2
+def test_class_memory_weighs_what_was_seen_by_its_age():
+    online = linker(mode="actor", class_memory=0.5, max_misses=100)
+    stamps = np.cumsum([33, 33, 250, 120]) * 10**6  # an uneven stream: ages count, not how many micro-tubes there were
+    scores = np.array([0.75, 0.5, 0.25, 0.125])
+    for i, (score, at) in enumerate(zip(scores, stamps.tolist(), strict=True)):
+        update = online.update(pair([(0, score, box(10), None)], (i, i + 1), stamps=(at - 10**6, at)), 1)
+    weights = np.exp((stamps - stamps[-1]) / 0.5e9)
+    assert update.tubes[0].score == pytest.approx((weights * scores).sum() / weights.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("first", [2, 5, 20, 60])
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_new_action_is_named_after_the_same_time_however_long_the_first_went_on(first, step):
+    online = linker(mode="actor", class_memory=1.0)
+    labels, n = [], round(first * 30 / step)
+    for i in range(n + round(3 * 30 / step)):
+        scores = (0.8, 0.1, 0.1) if i < n else (0.1, 0.8, 0.1)
+        update = online.update(pair([(0, 0.8, box(10), None)], (i * step, (i + 1) * step), class_scores=[scores]), step)
+        labels.append(update.tubes[0].label)
+    delay = labels.index(1) - (n - 1)  # steps after the last of the first action
+    assert labels == [0] * labels.index(1) + [1] * (len(labels) - labels.index(1))
+    assert delay * step / 30 == pytest.approx(np.log(2), abs=0.2)
 
 
 def test_nms_then_the_best_of_each_class():
