@@ -52,9 +52,9 @@ class _Parts:
         if not len(tube.frames):
             return
         # a linker that revises the shared frame sends that frame again
-        while self.pieces and self.pieces[-1].frames[-1] >= tube.frames[0]:
+        while self.pieces and self.pieces[-1].stamps[-1] >= tube.stamps[0]:
             last = self.pieces.pop()
-            keep = int(last.frames.searchsorted(tube.frames[0]))
+            keep = int(last.stamps.searchsorted(tube.stamps[0]))
             if keep:
                 self.pieces.append(cut(last, slice(keep)))
         self.pieces.append(tube)
