@@ -24,7 +24,7 @@ from amtnet_ros.evaluation.overlap import box_iou
 from amtnet_ros.inference.contract import Precision
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.tubes import LinkerOptions, TubeLinker
+from amtnet_ros.tubes import PER_CLASS, LinkerOptions, TubeLinker
 
 SECOND = 1_000_000_000
 LEAST_FRAMES = 36
@@ -37,11 +37,11 @@ AFTERWARDS = 4.0
 class Clip:
     """One person doing one thing: the micro-tubes of a clip's pairs, which follow each other end to start.
 
-    box: (4,) the annotated person in the first frame of these. label: of the action.
+    boxes: (n + 1, 4) the annotated person at the ends of the n pairs. label: of the action.
     """
 
     pairs: tuple[MicroTubes, ...]
-    box: Float32
+    boxes: Float32
     label: int
 
 
@@ -118,9 +118,13 @@ def one_of_each(dataset: Dataset, count: int) -> tuple[str, ...]:
 
 def read_clip(pipeline: Pipeline, video: AnnotatedVideo, delta: int) -> Clip:
     """What the network sees in the clip of one person."""
-    pairs = detect_video(pipeline, video, delta).pairs
+    return clip_of(video, detect_video(pipeline, video, delta).pairs)
+
+
+def clip_of(video: AnnotatedVideo, pairs: Sequence[MicroTubes]) -> Clip:
+    """What was seen in a clip whose one person is annotated in every frame."""
     (person,) = video.instances
-    return Clip(pairs, person.boxes[pairs[0].frames[0]], person.label)
+    return Clip(tuple(pairs), person.boxes[[0, *(pair.frames[1] for pair in pairs)]], person.label)
 
 
 def stream(clip: Clip, seconds: float, after: MicroTubes | None, box: Float32 | None) -> list[MicroTubes]:
@@ -135,7 +139,7 @@ def stream(clip: Clip, seconds: float, after: MicroTubes | None, box: Float32 | 
         pair = cycle[len(result) % len(cycle)]
         length = pair.frames[1] - pair.frames[0], pair.stamps[1] - pair.stamps[0]
         frames, stamps = (frame, frame + length[0]), (stamp, stamp + length[1])
-        boxes = pair.boxes if box is None else carried(pair.boxes, clip.box, box)
+        boxes = pair.boxes if box is None else carried(pair.boxes, clip.boxes[0], box)
         result.append(replace(pair, boxes=boxes, frames=frames, stamps=stamps))
         frame, stamp = frames[1], stamps[1]
     return result
@@ -144,12 +148,12 @@ def stream(clip: Clip, seconds: float, after: MicroTubes | None, box: Float32 | 
 def carried(boxes: Float32, source: Float32, target: Float32) -> Float32:
     """Boxes (..., 4) moved and stretched as `source` (4,) must be to become `target` (4,)."""
     scale = np.tile((target[2:] - target[:2]) / (source[2:] - source[:2]), 2)
-    return ((boxes - np.tile(source[:2], 2)) * scale + np.tile(target[:2], 2)).astype(np.float32)
+    return np.asarray((boxes - np.tile(source[:2], 2)) * scale + np.tile(target[:2], 2), dtype=np.float32)
 
 
 def said_of(clip: Clip, n_classes: int) -> int:
     """The label of the tube on the person of a clip that is seen alone, over all of it; -1 if there is none."""
-    linker = TubeLinker(n_classes, LinkerOptions(class_memory=0.0, label_margin=0.0))
+    linker = TubeLinker(n_classes, replace(PER_CLASS, mode="actor"))
     said = [on_person(linker.update(pair, 1).tubes, strongest(pair)) for pair in clip.pairs]
     return said[-1][1]
 
@@ -188,7 +192,7 @@ def watch(one: Clip, other: Clip, seconds: float, options: LinkerOptions) -> Swi
 
 def strongest(pair: MicroTubes) -> Float32:
     """(4,) the second box of the likeliest micro-tube."""
-    return pair.boxes[pair.scores.argmax(), 1]
+    return np.asarray(pair.boxes[pair.scores.argmax(), 1])
 
 
 def judged(said: Sequence[tuple[int, int, int]], change: int, label: int) -> Switch:

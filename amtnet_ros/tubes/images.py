@@ -16,18 +16,18 @@ from amtnet_ros.contracts import Bool, Float32, Int64, Tube, TubeState, TubeUpda
 
 
 class _Last(NamedTuple):
-    """The newest box of a tube that was reported: box (4,), score."""
+    """The newest box of a tube that was reported: boxes (1, 4), scores (1,)."""
 
     stamp: int
-    box: Float32
-    score: np.float32
+    boxes: Float32
+    scores: Float32
 
 
 class _Grid(NamedTuple):
     """The images between two boxes of a tube, and where its known boxes lie around them.
 
     frames, stamps: (K,) of the images. before, weight: (K,) an image lies `weight` of the way from known box `before`
-    to the next. seen: (K,) whether it has a box of its own that was seen. is_same: it is the grid of the known boxes.
+    to the next. seen: (K,) whether it has a box of its own that was seen. is_same: the images are the linker's frames.
     """
 
     frames: Int64
@@ -80,8 +80,8 @@ class ImageBoxes:
             tube._replace(
                 frames=frames,
                 stamps=stamps,
-                boxes=last.box[None].repeat(len(late), axis=0),
-                scores=last.score.repeat(len(late)),
+                boxes=last.boxes.repeat(len(late), axis=0),
+                scores=last.scores.repeat(len(late)),
                 interpolated=np.ones(len(late), np.bool_),
             )
             if last is not None and last.stamp == update.stamp
@@ -102,10 +102,10 @@ class ImageBoxes:
         if key not in grids:
             grids[key] = _grid(last.stamp if last else None, tube, images)
         grid = grids[key]
-        self._last[tube.id] = _Last(int(tube.stamps[-1]), tube.boxes[-1], tube.scores[-1])
+        self._last[tube.id] = _Last(int(tube.stamps[-1]), tube.boxes[-1:], tube.scores[-1:])
         if tube.state == TubeState.ENDED:
             del self._last[tube.id]
-        return tube if grid.is_same else _at(grid, tube, last)
+        return tube._replace(stamps=grid.stamps) if grid.is_same else _at(grid, tube, last)
 
 
 def _grid(last: int | None, tube: Tube, images: Int64) -> _Grid:
@@ -117,14 +117,14 @@ def _grid(last: int | None, tube: Tube, images: Int64) -> _Grid:
     before = np.maximum(after - 1, 0)
     span = np.maximum(known.take(after) - known.take(before), 1)
     seen = np.concatenate([np.zeros(len(known) - len(tube.stamps), np.bool_), ~tube.interpolated])
-    is_same = len(stamps) == len(tube.stamps) and bool((stamps == tube.stamps).all())
+    is_same = len(frames) == len(tube.frames) and bool((frames == tube.frames).all())
     return _Grid(frames, stamps, before, (stamps - known.take(before)) / span, exact & seen.take(after), is_same)
 
 
 def _at(grid: _Grid, tube: Tube, last: _Last | None) -> Tube:
     boxes, scores = tube.boxes, tube.scores
     if last is not None:
-        boxes, scores = np.concatenate([last.box[None], boxes]), np.concatenate([last.score[None], scores])
+        boxes, scores = np.concatenate([last.boxes, boxes]), np.concatenate([last.scores, scores])
     before, after = grid.before, np.minimum(grid.before + 1, len(boxes) - 1)
     weight = grid.weight
     low, low_score = boxes.take(before, axis=0), scores.take(before)

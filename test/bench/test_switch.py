@@ -14,6 +14,8 @@ from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.tubes import LinkerOptions
 
+WHERE = np.array([[10, 50, 50, 130]], np.float32)
+
 
 def pair(x: float, i: int) -> MicroTubes:
     boxes = np.array([[[x, 50, x + 40, 130], [x + 4, 50, x + 44, 130]]], np.float32)
@@ -37,7 +39,7 @@ def clips(data_root: Path) -> list[Clip]:
 
 
 def test_a_clip_goes_on_there_and_back_without_a_jump() -> None:
-    clip = Clip((pair(10, 0), pair(14, 1)), np.array([10, 50, 50, 130], np.float32), 0)
+    clip = Clip((pair(10, 0), pair(14, 1)), WHERE, 0)
     made = stream(clip, 5.0, None, None)
     assert [one.boxes[0, :, 0].tolist() for one in made] == [[10, 14], [14, 18], [18, 14], [14, 10], [10, 14]]
     assert [one.frames for one in made] == [(0, 4), (4, 8), (8, 12), (12, 16), (16, 20)]
@@ -45,7 +47,7 @@ def test_a_clip_goes_on_there_and_back_without_a_jump() -> None:
 
 
 def test_the_next_clip_begins_where_the_person_stands() -> None:
-    clip = Clip((pair(10, 0),), np.array([10, 50, 50, 130], np.float32), 0)
+    clip = Clip((pair(10, 0),), WHERE, 0)
     before = stream(clip, 1.0, None, None)[-1]
     (after,) = stream(clip, 1.0, before, np.array([100, 0, 120, 40], np.float32))
     assert after.boxes[0].tolist() == [[100, 0, 120, 40], [102, 0, 122, 40]]

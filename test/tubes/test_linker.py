@@ -257,6 +257,62 @@ def test_a_new_action_is_named_after_the_same_time_however_long_the_first_went_o
     assert delay * step / 30 == pytest.approx(np.log(2), abs=0.2)
 
 
+def test_a_tube_is_confirmed_by_time_and_by_the_score_it_has_then():
+    online = linker(mode="actor", class_memory=1.0, confirm_after=2, confirm_time=0.25, confirm_score=0.4)
+    states = {}
+    for i in range(12):
+        rows = [(0, 0.9 if i == 0 else 0.2, box(10), None), (0, 0.5, box(200), None)]  # one was sure once, one stays so
+        for tube in online.update(pair(rows, (i, i + 1)), 1).tubes:
+            states.setdefault(round(float(tube.boxes[-1, 0])), []).append(tube.state)
+    assert states[10] == [TubeState.TENTATIVE] * 12
+    first = states[200].index(TubeState.ACTIVE)
+    assert (first + 1) * FRAME >= 0.25e9 > first * FRAME
+
+
+def test_best_gives_each_tube_its_own_where_the_strongest_would_take_its_neighbours():
+    begin = [(0, 0.9, box(10), None), (0, 0.5, box(35), None)]
+    then = [(0, 0.9, box(31), None)]  # nearer to the weaker tube
+    for assignment, follower in (("greedy", 1), ("best", 2)):
+        online = linker(mode="actor", match="iou", assignment=assignment, nms_iou=0.45)
+        online.update(pair(begin, (0, 1)), 1)
+        update = online.update(pair(then, (1, 2)), 1)
+        assert [tube.id for tube in update.tubes if len(tube.frames)] == [follower]
+
+
+def test_who_was_missed_is_looked_for_where_he_was_going():
+    for motion, follower in ((0.0, 2), (0.1, 1)):
+        online = linker(mode="actor", motion=motion, min_coasting=1.0)
+        for i in range(10):
+            online.update(pair([(0, 0.5, box(8 * i), box(8 * i + 8))], (i, i + 1)), 1)
+        for i in range(10, 16):
+            online.update(pair([], (i, i + 1)), 1)
+        update = online.update(pair([(0, 0.5, box(128), box(136))], (16, 17)), 1)
+        assert [tube.id for tube in update.tubes if len(tube.frames)] == [follower]
+
+
+def test_a_tube_prefers_who_does_the_same():
+    people, other = [(0.8, 0.1, 0), (0.1, 0.8, 0)], [(0.1, 0.8, 0), (0.8, 0.1, 0)]
+    for weight, x in ((0.0, 12), (1.0, 22)):
+        online = linker(mode="actor", match="iou", assignment="best", class_weight=weight, nms_iou=0.9)
+        rows = [(0, 0.8, box(10), None), (1, 0.8, box(24), None)]
+        online.update(pair(rows, (0, 1), class_scores=people), 1)
+        rows = [(1, 0.8, box(12), None), (0, 0.8, box(22), None)]
+        update = online.update(pair(rows, (1, 2), class_scores=other), 1)
+        assert {tube.id: tube.boxes[-1, 0] for tube in update.tubes}[1] == x
+
+
+def test_a_second_micro_tube_on_a_person_continues_a_tube_but_starts_none():
+    def ids(first, second):
+        online = linker(mode="actor", nms_iou=0.6, start_overlap=0.3)
+        online.update(pair(first, (0, 1)), 1)
+        return [tube.id for tube in live(online.update(pair(second, (1, 2)), 1)) if len(tube.frames)]
+
+    near = [(0, 0.9, box(10), None), (0, 0.5, box(24), None)]  # IoU 0.48
+    apart = [(0, 0.9, box(10), None), (0, 0.5, box(50), None)]
+    assert ids(near[:1], near) == [1]
+    assert ids(apart, [(0, 0.9, box(20), None), (0, 0.5, box(36), None)]) == [1, 2]
+
+
 def test_nms_then_the_best_of_each_class():
     rows = [(0, 0.9, box(10), None), (0, 0.8, box(12), None), (0, 0.7, box(100), None), (0, 0.6, box(200), None)]
     rows += [(1, 0.5, box(12), None), (1, 0.005, box(100), None)]
