@@ -35,7 +35,9 @@ VARIANTS: dict[str, tuple[Any, ...]] = {
     "tentative_misses": (1, 3),
     "min_coasting": (0.0, 0.25, 0.5, 1.0),
     "confirm_after": (1, 2, 3),
-    "class_memory": (0, 4, 16),
+    "confirm_time": (0.0, 0.3, 0.5),
+    "confirm_score": (0.0, 0.1, 0.2),
+    "class_memory": (0.0, 0.5, 1.0),
 }
 
 

@@ -193,7 +193,11 @@ def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipe
     if options["flow"] is not None and card.flow is not None:
         flow = make_flow(options["flow"], card.flow.working_size, options["device"])
     settings = PipelineOptions(
-        delta=delta, score_threshold=SCORE_THRESHOLD, nms_iou=NMS_IOU, max_per_class=MAX_PER_CLASS
+        delta=delta,
+        score_threshold=SCORE_THRESHOLD,
+        nms_iou=NMS_IOU,
+        max_per_class=MAX_PER_CLASS,
+        end_at_cuts=False,  # detections are of every frame
     )
     engine = make_engine(options["model"], options["device"], precision=options["precision"])
     return Pipeline(engine, settings, flow)

@@ -16,7 +16,6 @@ import numpy as np
 
 from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Float64, Fusion, Rule
-from amtnet_ros.actors.last_second import LastSecond
 from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Float32, Frame, TubeState, TubeUpdate
 from amtnet_ros.data.actor_tracks import PersonTrack
@@ -63,7 +62,6 @@ class Watcher:
         rate = self.pipeline.card.rate
         rows: list[tuple[Float64, Float64, Float64]] = []
         boxes: dict[int, Float32] = {}
-        recent: dict[int, LastSecond] = {}
         self.pipeline.reset()
         self.actors.reset()
         for number in range(min(len(track.boxes), LONGEST)):
@@ -73,10 +71,7 @@ class Watcher:
                 if update.frame != number:  # the first frames wait for flow
                     image = store.frame(track.video, track.first + update.frame)
                 answers = self.actors.look(Frame(update.frame, update.stamp, image), boxes)
-                light = {
-                    tube.id: recent.setdefault(tube.id, LastSecond()).add(tube.last_stamp, tube.class_scores)
-                    for tube in update.tubes
-                }
+                light = {tube.id: tube.class_scores for tube in update.tubes}
                 nearest = _nearest(boxes, track.boxes[update.frame])
                 if nearest in answers:
                     rows.append(self.fusion.inputs(light[nearest], answers[nearest]))
