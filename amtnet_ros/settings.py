@@ -62,7 +62,9 @@ class NodeOptions:
         choices=("raw", "compressed"),
         effect=ON_ACTIVATE,
     )
-    image_timeout: float = option(5.0, "Warn when no image came for so long.", low=0.1, high=3_600.0, unit="s")
+    image_timeout: float = option(
+        2.0, "When no image came for so long, all tubes end, and a warning says so.", low=0.1, high=3_600.0, unit="s"
+    )
     max_image_age: float = option(
         2.0, "Warn when images are older than this on arrival.", low=0.01, high=3_600.0, unit="s"
     )

@@ -57,7 +57,7 @@ class CameraChannel:
         settings = self._parameters.settings
         pipeline = Pipeline(engine, settings.options, actors=actors)
         self._outputs = Outputs(self._node, self._prefix, pipeline.labels, settings.style)
-        self._worker = Worker(pipeline, self)
+        self._worker = Worker(pipeline, self, settings["image_timeout"])
         self.monitor.begin(self._worker)
 
     def publish_labels(self) -> None:
@@ -126,7 +126,9 @@ class CameraChannel:
             self._worker.pipeline.configure(options)
 
     def apply(self, settings: Settings) -> None:
-        """How the debug image is drawn from now on."""
+        """How the debug image is drawn, and for how long images may stay away, from now on."""
+        if self._worker is not None:
+            self._worker.image_timeout = settings["image_timeout"]
         if self._outputs is not None:
             self._outputs.set_style(settings.style)
 

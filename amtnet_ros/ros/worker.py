@@ -76,10 +76,13 @@ class Listener(Protocol):
 
 
 class Worker:
-    """Feeds a pipeline from its own thread, so that the executor stays free; never more than one image waits."""
+    """Feeds a pipeline from its own thread, so that the executor stays free; never more than one image waits.
 
-    def __init__(self, pipeline: Pipeline, listener: Listener) -> None:
-        self.pipeline = pipeline
+    image_timeout: seconds without an image that can be looked at, after which all tubes end; may be set at any time.
+    """
+
+    def __init__(self, pipeline: Pipeline, listener: Listener, image_timeout: float) -> None:
+        self.pipeline, self.image_timeout = pipeline, image_timeout
         self._listener = listener
         self._lock = threading.Lock()  # around every use of the pipeline, and the steps that result
         self._sources = _Sources()
@@ -132,16 +135,28 @@ class Worker:
         return self._open and self._thread is not None and not self._thread.is_alive()
 
     def _run(self, slot: NewestSlot[_Arrival]) -> None:
-        while (arrival := slot.take()) is not None:
-            if (image := self._converted(arrival)) is None:
-                continue
-            try:
-                self._look(arrival, image)
-            except UserError as error:
-                self._tell(self._listener.on_refused, error)
-            except Exception as error:
-                self._tell(self._listener.on_defect, error)
-                self.reset()
+        looked_at: float | None = None  # when the newest image was; None where no tube can be alive
+        while not slot.closed:
+            arrival = slot.take(
+                None if looked_at is None else max(0.0, looked_at + self.image_timeout - time.monotonic())
+            )
+            image = self._converted(arrival) if arrival else None
+            if arrival and image:
+                self._try(arrival, image)
+                looked_at = time.monotonic()
+            elif looked_at is not None and time.monotonic() - looked_at >= self.image_timeout and not slot.closed:
+                self._end(self.pipeline.finish)
+                looked_at = None
+
+    def _try(self, arrival: _Arrival, image: _Converted) -> None:
+        """Look at an image, whatever comes of it."""
+        try:
+            self._look(arrival, image)
+        except UserError as error:
+            self._tell(self._listener.on_refused, error)
+        except Exception as error:
+            self._tell(self._listener.on_defect, error)
+            self.reset()
 
     def _converted(self, arrival: _Arrival) -> _Converted | None:
         """The image as the pipeline takes it. One that is no use costs itself, and no tube."""

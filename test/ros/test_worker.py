@@ -57,7 +57,7 @@ class Run:
 
     def __init__(self, model: Path) -> None:
         self.notes = Notes()
-        self.worker = Worker(Pipeline.from_model(model, "cpu"), self.notes)
+        self.worker = Worker(Pipeline.from_model(model, "cpu"), self.notes, image_timeout=60.0)
         self.worker.start()
         self.stamp = START
 
@@ -167,3 +167,25 @@ def test_a_size_that_changes_after_a_gap_ends_tubes_under_their_own(run: Run) ->
     assert end.update.image_size == (64, 48)
     assert (nanoseconds(end.header.stamp), end.header.frame_id) == (last, "eye")
     assert {step.update.image_size for step in run.notes.steps if step.session != end.session} == {(128, 96)}
+
+
+def test_tubes_end_when_no_image_comes_for_long_and_new_ones_begin_in_the_same_session(run: Run) -> None:
+    run.film(4)
+    run.worker.image_timeout = 0.3
+    run.film(1)
+    wait_until(run.ended, "its tubes end")
+    steps = len(run.notes.steps)
+    (end,) = run.ended()
+    assert nanoseconds(end.header.stamp) == run.stamp
+    run.stamp += 10**9
+    run.worker.image_timeout = 60.0
+    run.film(4)
+    assert {step.session for step in run.notes.steps} == {end.session}
+    assert not tube_ids(run.notes.steps[steps:]) & tube_ids(run.notes.steps[:steps])
+
+
+def test_images_that_are_of_no_use_do_not_keep_tubes_alive(run: Run) -> None:
+    run.film(4)
+    run.worker.image_timeout = 0.3
+    bad = picture(0)
+    wait_until(lambda: run.worker.submit(bad, 0.0) or run.ended(), "its tubes end")
