@@ -13,7 +13,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["amtnet_ros", "amtnet_ros.*"]),
-    package_data={"amtnet_ros.inference": ["resize.onnx"]},
+    package_data={
+        "amtnet_ros.inference": ["resize.onnx"],
+        "amtnet_ros.actors": ["kinetics600.txt", "kinetics_to_actions.json"],
+    },
     install_requires=[
         "click",
         "numpy",

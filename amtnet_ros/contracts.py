@@ -19,6 +19,9 @@ Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
+OTHER, NOBODY = "other", "nobody"
+"""Answers that are no actions: somebody does none of those that are known; nobody is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

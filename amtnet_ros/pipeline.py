@@ -58,7 +58,7 @@ class Pipeline:
         self._pairs = PairMaker(card.rate, delta)
         self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
         self._motion = _make_motion(engine, flow)
-        self._linker = TubeLinker(len(card.labels))
+        self._linker = TubeLinker(len(card.actions))
         self._encoded: Encoded | None = None
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
@@ -161,10 +161,10 @@ class Pipeline:
         self._engine.close()
 
     def _class_indices(self, classes: tuple[str, ...]) -> tuple[int, ...]:
-        unknown = [name for name in classes if name not in self.card.labels]
+        unknown = [name for name in classes if name not in self.card.actions]
         if unknown:
-            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.card.labels)}")
-        return tuple(self.card.labels.index(name) for name in classes)
+            raise UserError(f"the model knows no class '{unknown[0]}'; it knows: {', '.join(self.card.actions)}")
+        return tuple(self.card.actions.index(name) for name in classes)
 
     def _apply_options(self) -> None:
         if not self._changed:

@@ -52,7 +52,7 @@ class PairedNetwork:
     def as_released(self, at_t: Observed, at_t_plus_delta: Observed, selection: Selection) -> MicroTubes:
         """The pair in one pass; all priors softmaxed, decoded and copied to the host, suppression in NumPy by class."""
         rows = self._rows(at_t, at_t_plus_delta)
-        n_logits = len(self.card.labels) + 1
+        n_logits = len(self.card.actions) + 1
         scores = rows[:, :n_logits].softmax(-1).cpu().numpy()[:, 1:]
         boxes = decode_micro_tubes(rows[:, n_logits:], self._priors).cpu().numpy()
         return _micro_tubes(select_by_class(scores, boxes, selection), at_t[0], at_t_plus_delta[0], selection)

@@ -111,7 +111,7 @@ def _models(console: Console, device: str) -> bool:
             continue
         card = engine.card
         flow = card.flow.engine if card.flow else "none"
-        what = (engine.provider, engine.precision, str(len(card.labels)), str(card.delta), flow)
+        what = (engine.provider, engine.precision, str(len(card.actions)), str(card.delta), flow)
         table.add_row(name, "loads, agrees with its card", *what)
         engine.close()
     console.print(table if models else "No models in the models folder.")

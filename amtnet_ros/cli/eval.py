@@ -155,8 +155,8 @@ def _run_model(ground_truth: Dataset, options: dict[str, Any]) -> KeptDetections
     from amtnet_ros.inference.device import choose_device, choose_precision
 
     card = read_card(find_model(options["model"]))
-    if card.labels != ground_truth.classes:
-        raise UserError(f"model {card.name} knows {len(card.labels)} classes other than those of {ground_truth.name}")
+    if card.actions != ground_truth.classes:
+        raise UserError(f"model {card.name} knows {len(card.actions)} classes other than those of {ground_truth.name}")
     if options["flow"] is not None and card.flow is None:
         raise UserError(f"--flow {options['flow']}: model {card.name} has no motion stream")
     delta = options["delta"] or card.delta

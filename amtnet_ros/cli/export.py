@@ -78,6 +78,6 @@ def summary(folder: Path, card: ModelCard) -> str:
     """What was written, in one line."""
     size = sum((folder / name).stat().st_size for name in card.files) / 2**20
     return (
-        f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.labels)} labels, "
+        f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.actions)} labels, "
         f"{card.precision}{' and int8' if card.int8 else ''}, opset {card.opset}, {size:.1f} MiB"
     )

@@ -88,7 +88,7 @@ def export_model(
         deployed = deploy(networks)
         encode = trace_encode_graph(deployed, card.image_size, card.normalisation, half)
         onnx.save(encode, partial / ENCODE)
-        detect = make_detect_graph(networks[0].priors.numpy(), len(card.labels), OPSET, half, card.fusion == "late")
+        detect = make_detect_graph(networks[0].priors.numpy(), len(card.actions), OPSET, half, card.fusion == "late")
         onnx.save(detect, partial / DETECT)
         card = write_card(partial, card)
         check_against_torch(partial, networks, TOLERANCE[options.precision])
@@ -182,7 +182,7 @@ def check_against_torch(folder: Path, networks: Sequence[AMTnet], tolerance: flo
     for k, (name, share) in enumerate((("first", encoded.first), ("second", encoded.second))):
         reference = expected[0][k][0].numpy()
         if len(expected) > 1:
-            reference = np.concatenate([reference, expected[1][k][0, :, : len(card.labels) + 1].numpy()], axis=-1)
+            reference = np.concatenate([reference, expected[1][k][0, :, : len(card.actions) + 1].numpy()], axis=-1)
         error = float(np.abs(share.numpy() - reference).max() / max(1.0, np.abs(reference).max()))
         if not error <= tolerance:
             raise UserError(f"{folder.name}: the exported graph's '{name}' is off torch's by {error:.1e}; not written")

@@ -38,7 +38,7 @@ def new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
 
 def write_card(folder: Path, card: ModelCard) -> ModelCard:
     """Write the card with the hashes of all other files in the folder; returns the card as written."""
-    content = json.loads(card.model_dump_json())
+    content = json.loads(card.model_dump_json(by_alias=True))
     files = [path for path in sorted(folder.iterdir()) if path.name != CARD and not path.name.startswith(".")]
     content["files"] = {path.name: file_hash(path) for path in files}
     partial = folder / f".{CARD}.{os.getpid()}"
@@ -53,7 +53,7 @@ def record_accuracy(folder: Path, measured: Mapping[str, float], int8: bool = Fa
     Raises UserError where the model has no int8 form.
     """
     card = read_card(folder)
-    content = json.loads(card.model_dump_json())
+    content = json.loads(card.model_dump_json(by_alias=True))
     if int8 and card.int8 is None:
         raise UserError(f"{folder}: has no int8 form; make it by `amtnet quantise`")
     (content["int8"] if int8 else content)["accuracy"].update(measured)

@@ -79,7 +79,7 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
             os.replace(quantised, folder / ENCODE_INT8)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
-    content = json.loads(card.model_dump_json())
+    content = json.loads(card.model_dump_json(by_alias=True))
     content["int8"] = json.loads(Int8(calibration=calibration).model_dump_json())
     content["training"]["calibration_frames"] = reader.count
     card = write_card(folder, ModelCard(**content))

@@ -30,7 +30,7 @@ def read_as_checkpoint(folder: Path) -> dict[str, Any]:
         "network": network.state_dict(),
         "average": None,
         "options": asdict(network.options),
-        "labels": list(card.labels),
+        "labels": list(card.actions),
         "experiment": json.dumps(card.training.experiment),
         "earlier": json.dumps(card.training.earlier),
         "step": card.training.iterations or 0,

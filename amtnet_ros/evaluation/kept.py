@@ -110,4 +110,4 @@ def detect_video(pipeline: Pipeline, video: AnnotatedVideo, delta: int) -> Video
         pipeline.finish()
     finally:
         pipeline.on_micro_tubes = None
-    return VideoDetections(delta, len(pipeline.card.labels), tuple(pairs))
+    return VideoDetections(delta, len(pipeline.card.actions), tuple(pairs))

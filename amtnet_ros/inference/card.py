@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.errors import UserError
 
 CARD = "card.json"
 ENCODE, ENCODE_INT8, DETECT = "encode.onnx", "encode.int8.onnx", "detect.onnx"
+ACTOR, ACTOR_INT8 = "actor.onnx", "actor.int8.onnx"
 FORMAT = 1
 
 
@@ -65,10 +67,42 @@ class Int8(BaseModel, extra="forbid", frozen=True):
     accuracy: dict[str, float] = {}
 
 
-class ModelCard(BaseModel, extra="forbid", frozen=True):
-    """One model folder: two graphs and this card, `card.json`.
+class ActorRule(BaseModel, extra="forbid", frozen=True):
+    """The numbers by which two answers become one, see `actors.fusion.Rule`; what each means stands there."""
 
-    labels: action classes; their index is the label of micro-tubes and tubes.
+    w_light: float = Field(ge=0)
+    w_taught: float = Field(ge=0)
+    w_names: float = Field(ge=0)
+    temperature: float = Field(gt=0)
+    other: float
+
+
+class ActorCard(BaseModel, extra="forbid", frozen=True):
+    """The stream that looks at one person at a time, in `actor.onnx`.
+
+    picture_size: side in pixels of the square it sees. answers: what it was taught to say, in the graph's order: the
+    model's actions, `other` and `nobody`. n_names: classes of Kinetics that it names besides.
+    rule: how its answers and the two-stream network's are joined.
+    origin, licence, changes: whose weights it began with, and what was done to them; for people to read.
+    training, accuracy: as the card's own. int8: present where the folder also holds an 8-bit form.
+    """
+
+    picture_size: int = Field(172, ge=1)
+    answers: tuple[str, ...]
+    n_names: int = Field(600, ge=1)
+    rule: ActorRule
+    origin: str
+    licence: str
+    changes: str
+    training: dict[str, Any] = {}
+    accuracy: dict[str, float] = {}
+    int8: Int8 | None = None
+
+
+class ModelCard(BaseModel, extra="forbid", frozen=True):
+    """One model folder: its graphs and this card, `card.json`.
+
+    actions: what the two-stream network tells apart, called `labels` in the file; the index is a micro-tube's label.
     image_size: side in pixels of the square input.
     streams: what the network looks at; fusion, trunk, motion_trunk, motion_stride: see the
     network.
@@ -77,13 +111,14 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     precision: of the encode graph's arithmetic. opset: of both graphs.
     accuracy: measured figures, name → value, as the evaluation commands print them, at that precision.
     int8: present where the folder also holds an 8-bit encode graph.
+    actor: present where it also holds a stream that looks at persons.
     files: name → SHA-256, of every other file of the folder.
     """
 
     format: int = FORMAT
     name: str
     description: str = ""
-    labels: tuple[str, ...]
+    actions: tuple[str, ...] = Field(alias="labels")
     image_size: int = Field(300, ge=32)
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
@@ -98,13 +133,19 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     accuracy: dict[str, float] = {}
     precision: Literal["fp32", "fp16"] = "fp32"
     int8: Int8 | None = None
+    actor: ActorCard | None = None
     opset: int
     files: dict[str, str]
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What a tube may be called, by its label: the actions, and `other` where a stream looks at persons."""
+        return self.actions if self.actor is None else (*self.actions, OTHER)
+
+    @property
     def values(self) -> int:
         """What a frame's share holds for each prior: class logits with the background's, 8 offsets; see `deployed`."""
-        logits = len(self.labels) + 1
+        logits = len(self.actions) + 1
         return logits + 8 + (logits if self.fusion == "late" else 0)
 
     @property
@@ -189,9 +230,9 @@ def find_model(name_or_path: str | Path) -> Path:
 
 def _check_sense(path: Path, card: ModelCard) -> None:
     """What single fields cannot show."""
-    if not card.labels or any(not label.strip() for label in card.labels):
+    if not card.actions or any(not label.strip() for label in card.actions):
         raise UserError(f"{path}: labels: there must be at least one, none of them empty")
-    twice = {label for label in card.labels if card.labels.count(label) > 1}
+    twice = {label for label in card.actions if card.actions.count(label) > 1}
     if twice:
         raise UserError(f"{path}: labels: '{sorted(twice)[0]}' stands there twice")
     if card.streams not in (("rgb",), ("flow",), ("rgb", "flow")):
@@ -202,9 +243,23 @@ def _check_sense(path: Path, card: ModelCard) -> None:
         raise UserError(f"{path}: flow: needed with a motion stream, and only then")
     if card.flow is not None and min(card.flow.working_size) < 16:
         raise UserError(f"{path}: flow.working_size: must be at least 16x16, not {list(card.flow.working_size)}")
-    for name in (ENCODE, DETECT, *([ENCODE_INT8] if card.int8 else [])):
+    graphs = [ENCODE, DETECT, *([ENCODE_INT8] if card.int8 else [])]
+    if card.actor is not None:
+        _check_actor(path, card, card.actor)
+        graphs += [ACTOR, *([ACTOR_INT8] if card.actor.int8 else [])]
+    for name in graphs:
         if name not in card.files:
             raise UserError(f"{path}: files: '{name}' is missing")
+
+
+def _check_actor(path: Path, card: ModelCard, actor: ActorCard) -> None:
+    if {OTHER, NOBODY} & set(card.actions):
+        raise UserError(f"{path}: labels: '{OTHER}' and '{NOBODY}' are no actions of a model with an actor stream")
+    if sorted(actor.answers) != sorted([*card.actions, OTHER, NOBODY]):
+        raise UserError(f"{path}: actor.answers: must be the labels, '{OTHER}' and '{NOBODY}', each once")
+    rule = actor.rule
+    if abs(rule.w_light + rule.w_taught + rule.w_names - 1) > 1e-3:
+        raise UserError(f"{path}: actor.rule: w_light, w_taught and w_names must sum to 1")
 
 
 def _check_files(folder: Path, card: ModelCard) -> None:

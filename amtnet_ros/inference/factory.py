@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
 from amtnet_ros.inference.contract import Engine, EngineName, Precision
 from amtnet_ros.inference.resize import Placement
@@ -40,6 +41,45 @@ def make_engine(
 
     chosen = choose_device(device, require_gpu)
     return OnnxRuntimeEngine(folder, card, chosen, choose_precision(precision, chosen, card), threads, resize)
+
+
+def make_actor_engine(
+    model: str | Path,
+    device: str = "auto",
+    *,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+    at_once: int = 4,
+) -> ActorEngine:
+    """Load the stream of a model that looks at persons.
+
+    model, device, engine, threads: as for `make_engine`. precision: int8 and auto take the 8-bit form under the same
+    conditions as there, but where the stream has none, and for fp16, its own. at_once: the most persons of one look.
+    Raises UserError where the model has no such stream, or it or the device cannot be used.
+    """
+    if engine not in ("auto", "onnxruntime", "torch"):
+        raise UserError(f"unknown engine '{engine}'; there are: onnxruntime, torch")
+    folder = find_model(model)
+    card = read_card(folder)
+    if card.actor is None:
+        raise UserError(f"model '{card.name}' has no actor stream; set actor_stream to false, or use another model")
+    if engine == "torch":
+        try:
+            from amtnet_ros.inference.torch_actor import TorchActorEngine
+            from amtnet_ros.inference.torch_engine import choose_torch_device
+        except ImportError as error:
+            raise UserError(
+                f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md"
+            ) from error
+        return TorchActorEngine(folder, card.actor, choose_torch_device(device), threads)
+    from amtnet_ros.inference.device import choose_device, int8_instructions
+    from amtnet_ros.inference.onnxruntime_actor import OnnxRuntimeActorEngine
+
+    chosen = choose_device(device)
+    wanted = precision == "int8" or (precision == "auto" and int8_instructions() is not None)
+    int8 = wanted and card.actor.int8 is not None and chosen.kind == "cpu"
+    return OnnxRuntimeActorEngine(folder, card, card.actor, chosen, int8, threads, at_once)
 
 
 def _make_torch_engine(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +16,9 @@ from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
-from amtnet_ros.inference.device import PROVIDERS, Device, provider_chain, resize_chain
+from amtnet_ros.inference.device import Device, provider_chain, resize_chain
 from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
+from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
 from amtnet_ros.inference.resize import Placement, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 
@@ -67,9 +67,9 @@ class OnnxRuntimeEngine:
         chain = provider_chain(device, card)
         _announce(chain, card)
         encode = folder / (ENCODE_INT8 if precision == "int8" else ENCODE)
-        self._encode = _session(encode, chain, threads)
-        self._detect = _session(folder / DETECT, chain, threads)
-        self.provider = _check_provider(self._encode, device, device.provider)
+        self._encode = make_session(encode, chain, threads)
+        self._detect = make_session(folder / DETECT, chain, threads)
+        self.provider = check_provider(self._encode, device, device.provider)
         _check_graphs(folder, encode, card, self._encode, self._detect)
         self._resize = _make_resize(card, device, threads, resizes_on_device(resize, device.kind != "cpu"))
         self._warm_up()
@@ -133,8 +133,8 @@ def _make_resize(
     if not on_device or "rgb" not in card.streams:
         return partial(resize_on_host, side=card.image_size)
     chain = resize_chain(device)
-    session = _session(GRAPH, chain, threads)
-    _check_provider(session, device, chain[0][0])
+    session = make_session(GRAPH, chain, threads)
+    check_provider(session, device, chain[0][0])
     return OnnxRuntimeResize(session, device.memory, card.image_size)
 
 
@@ -143,34 +143,6 @@ def _announce(chain: list[tuple[str, dict[str, Any]]], card: ModelCard) -> None:
     folder = chain[0][1].get("trt_engine_cache_path")
     if folder is not None and not any(Path(folder).glob("*.engine")):
         log.warning("building the TensorRT engines of '%s'; this takes minutes, once (kept in %s)", card.name, folder)
-
-
-def _session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads
-    # Threads that wait must sleep: those that spin take the cores from flow, the node and the camera's driver.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    missing = [name for name, _ in chain if name not in ort.get_available_providers()]
-    if missing:
-        raise UserError(f"this ONNX Runtime has no {missing[0]}; install onnxruntime-gpu instead of onnxruntime")
-    if any(name != PROVIDERS["cpu"] for name, _ in chain) and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # NVIDIA's wheels lie where the system's loader does not look
-    try:
-        session = ort.InferenceSession(str(path), options, providers=chain)
-    except Exception as error:  # ONNX Runtime raises many kinds, one for each of its status codes
-        raise UserError(f"{path}: ONNX Runtime cannot load it ({_one_line(error)})") from error
-    session.disable_fallback()
-    return session
-
-
-def _check_provider(session: ort.InferenceSession, device: Device, expected: str) -> str:
-    """The provider in use. Raises UserError where ONNX Runtime quietly took another than was asked for."""
-    used = str(session.get_providers()[0])
-    if used != expected:
-        raise UserError(f"device {device.name}: ONNX Runtime could not start {expected} and would use {used}")
-    return used if device.kind == "cpu" else f"{used} ({device.name})"
 
 
 def _check_graphs(
@@ -192,16 +164,10 @@ def _check_graphs(
                 raise UserError(f"{path}: has no '{name}'; not a graph of this package")
             if found[name].shape[2] != card.values:
                 raise UserError(
-                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.labels)} "
+                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.actions)} "
                     f"labels ({card.fusion} fusion) make {card.values}"
                 )
     priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
         both = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
         raise UserError(f"{folder}: {both}; export the model again")
-
-
-def _one_line(error: Exception) -> str:
-    """ONNX Runtime's message without its status codes and source positions."""
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
-    return " ".join(text.split())[:200]

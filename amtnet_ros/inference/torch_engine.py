@@ -177,7 +177,7 @@ def select(
     card: ModelCard, rows: Tensor, priors: Tensor, selection: Selection
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Values (M, …) of all priors → the survivors, as the detect graph finds them."""
-    n_logits = len(card.labels) + 1
+    n_logits = len(card.actions) + 1
     scores = rows[:, :n_logits].softmax(-1)
     if card.fusion == "late":
         scores = (scores + rows[:, n_logits + 8 :].softmax(-1)) / 2
@@ -196,7 +196,7 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
     """Networks of the card's shape, untrained: one, or two for late fusion."""
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
     fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
-    n, size = len(card.labels), card.image_size
+    n, size = len(card.actions), card.image_size
     return [
         AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride, card.motion_trunk)).eval()
         for part in parts

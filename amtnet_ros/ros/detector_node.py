@@ -121,7 +121,7 @@ class DetectorNode(LifecycleNode):
         if settings["require_gpu"] and on_cpu(engine.provider):
             raise UserError(f"require_gpu is set, but the network would run on the CPU (device: {settings['device']})")
         card = engine.card
-        self.get_logger().info(f"Model {card.name}, {len(card.labels)} actions, {engine.provider}, {engine.precision}")
+        self.get_logger().info(f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}")
 
     def _activate(self) -> None:
         for camera in self._cameras:

@@ -77,7 +77,9 @@ def test_tensorrt_engines_are_kept_apart_by_model_and_version(
 ) -> None:
     monkeypatch.setenv("AMTNET_CACHE", str(tmp_path))
     card = read_card(tiny_folder)
-    other = ModelCard(**{**json.loads(card.model_dump_json()), "files": {**card.files, "encode.onnx": "0" * 64}})
+    other = ModelCard(
+        **{**json.loads(card.model_dump_json(by_alias=True)), "files": {**card.files, "encode.onnx": "0" * 64}}
+    )
     chains = [provider_chain(Device("tensorrt", 1), c) for c in (card, other)]
     assert [name for name, _ in chains[0]] == [
         "TensorrtExecutionProvider",

@@ -68,5 +68,5 @@ def make_tiny_model(folder: Path) -> Path:
         opset=OPSET,
         files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
     )
-    (folder / "card.json").write_text(card.model_dump_json())
+    (folder / "card.json").write_text(card.model_dump_json(by_alias=True))
     return folder

@@ -1,0 +1,108 @@
+"""Looks at the persons whose tubes are in view, and says what each did in the last second."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from amtnet_ros.actors.crops import cut, is_visible, square_around
+from amtnet_ros.actors.memory import Answer, Person
+from amtnet_ros.actors.schedule import Schedule
+from amtnet_ros.contracts import Float32, Frame, UInt8
+from amtnet_ros.inference.actor_contract import ActorEngine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ActorCounters:
+    """Since the start: looks, one of one person each; crowded: steps in which somebody had to wait for a turn."""
+
+    looks: int = 0
+    crowded: int = 0
+
+
+class Actors:
+    """Watches the persons of one camera. A memory each, freed with the tube; nothing is computed while nobody is there.
+
+    counters: see `ActorCounters`. waiting: persons who have no turn now. too_slow: whether the camera (or the
+    processing) brings too few pictures a second to tell movements; then nobody is looked at.
+    """
+
+    def __init__(self, engine: ActorEngine, at_once: int = 4) -> None:
+        """at_once: persons looked at in one step, at most."""
+        self._engine, self._schedule = engine, Schedule(at_once)
+        self.counters = ActorCounters()
+        self._told = False
+        self.reset()
+
+    @property
+    def waiting(self) -> int:
+        return self._schedule.waiting
+
+    @property
+    def too_slow(self) -> bool:
+        return self._schedule.slow
+
+    def reset(self) -> None:
+        """Forget everybody; a stream begins anew."""
+        self._schedule.reset()
+        self._persons: dict[int, Person] = {}
+        self._stamp: int | None = None
+
+    def close(self) -> None:
+        """Give back the device's memory."""
+        self._engine.close()
+
+    def look(self, frame: Frame, boxes: Mapping[int, Float32]) -> dict[int, Answer]:
+        """Take the next frame: look at those who are due by its stamp.
+
+        boxes: x1 y1 x2 y2 in pixels, by the id of the tube, of everybody in view; who is not among them is forgotten.
+        Returns what is said of each person's last second, by id; of persons of whom too little was seen nothing.
+        """
+        if self._stamp is not None and frame.stamp < self._stamp:
+            self.reset()
+        self._stamp = frame.stamp
+        self._persons = {tube: self._persons.get(tube) or Person() for tube in boxes}
+        due = self._schedule.due(frame.stamp, boxes)
+        self._tell()
+        for tube, person in self._persons.items():
+            person.box.add(frame.stamp, boxes[tube])
+            if tube not in self._schedule.in_turn:
+                person.forget()
+        pictures = {tube: picture for tube in due if (picture := self._picture(frame, self._persons[tube])) is not None}
+        if pictures:
+            self._ask(frame.stamp, pictures)
+        answers = ((tube, person.answer(frame.stamp)) for tube, person in self._persons.items())
+        return {tube: answer for tube, answer in answers if answer is not None}
+
+    def _picture(self, frame: Frame, person: Person) -> UInt8 | None:
+        """What is seen of a person; None where there is nothing to see."""
+        box = person.box.mean
+        if box is None or not is_visible(box, frame.size):
+            return None
+        return cut(frame.image, square_around(box), self._engine.picture_size)
+
+    def _ask(self, stamp: int, pictures: Mapping[int, UInt8]) -> None:
+        persons = [self._persons[tube] for tube in pictures]
+        earlier = [person.earlier(stamp, self._engine.n_features) for person in persons]
+        look = self._engine.look(
+            np.stack(list(pictures.values())),
+            [person.memory for person in persons],
+            np.stack([total for total, _ in earlier]),
+            np.array([count for _, count in earlier], np.float32),
+        )
+        rows = zip(persons, look.features, look.memories, look.answers, look.names, strict=True)
+        for person, features, memory, answers, names in rows:
+            person.remember(stamp, features, memory, Answer(answers, names))
+        self.counters.looks += len(persons)
+
+    def _tell(self) -> None:
+        """Say once what the stream cannot do here; count how often somebody waits."""
+        self.counters.crowded += self._schedule.waiting > 0
+        if self.too_slow and not self._told:
+            self._told = True
+            log.warning("fewer than four pictures a second: what people do is told by the two-stream network alone")

@@ -1,0 +1,84 @@
+"""The numbers of the rule that joins the answers of the two-stream network and of the actor stream.
+
+By moments of people held out of the training: `fit_rule` chooses, `reliability` shows whether what is said with 0.6 is
+right six times in ten.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
+
+from amtnet_ros.actors.fusion import Float64, Rule
+from amtnet_ros.contracts import Bool, Float32
+
+WIDEST = 3.0
+"""The penalty that keeps numbers in bounds where the moments say nothing of them lets so much pass."""
+
+
+class Moments(NamedTuple):
+    """N moments of people of whom it is known what they do.
+
+    light, taught, names: (N, K + 2) distributions over the K actions, `other` and `nobody`, as `Fusion.inputs` gives
+    them. right: (N,), the index of what is right. weights: (N,), e.g. such that each clip weighs the same.
+    """
+
+    light: Float64
+    taught: Float64
+    names: Float64
+    right: NDArray[np.int64]
+    weights: Float64
+
+
+def negative_log_likelihood(rule: Rule, moments: Moments) -> float:
+    """The weighted mean over the moments."""
+    joined = rule.join(moments.light, moments.taught, moments.names)
+    said = joined[np.arange(len(joined)), moments.right]
+    return float(np.average(-np.log(np.maximum(said, 1e-12)), weights=moments.weights))
+
+
+def fit_rule(moments: Moments, with_other: bool = True) -> Rule:
+    """The rule that makes what is right likeliest.
+
+    with_other: choose the number for `other` too; else it is 0, as it must be where the moments do not hold as many
+    people who do something else as will be met. Nelder-Mead: four numbers at most, no derivative.
+    """
+
+    def rule_of(x: Float64) -> Rule:
+        light, taught, names = softmax([x[0], x[1], 0.0]).tolist()
+        return Rule(light, taught, names, float(np.exp(x[2])), float(x[3]) if with_other else 0.0)
+
+    def cost(x: Float64) -> float:
+        beyond = np.maximum(np.abs(x) - WIDEST, 0)
+        return negative_log_likelihood(rule_of(x), moments) + 0.1 * float(beyond @ beyond)
+
+    starts = [np.array([light, taught, 0.0, 0.0])[: 4 if with_other else 3] for light in (-1, 1) for taught in (-1, 1)]
+    found = [minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7}) for start in starts]
+    best = min(found, key=lambda result: float(result.fun))
+    return rule_of(np.asarray(best.x))
+
+
+class Reliability(NamedTuple):
+    """By bins of the score, those without moments left out: mean score, share that is right, moments (weighed)."""
+
+    said: Float64
+    right: Float64
+    moments: Float64
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
+        return float(np.average(np.abs(self.said - self.right), weights=self.moments))
+
+
+def reliability(scores: Float64 | Float32, right: Bool, weights: Float64 | None = None, bins: int = 10) -> Reliability:
+    """scores: (N,) in 0..1, of what was said; right: (N,), whether it was."""
+    weights = np.ones(len(scores)) if weights is None else weights
+    place = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    total, said, hit = (np.bincount(place, weights=weights * x, minlength=bins) for x in (1.0, scores, right))
+    some = total > 0
+    return Reliability(said[some] / total[some], hit[some] / total[some], total[some].astype(np.float64))
