@@ -111,7 +111,7 @@ def make_card(trained: Sequence[Trained], name: str, options: ExportOptions) -> 
     return ModelCard(
         name=name,
         description=options.description,
-        labels=trained[0].labels,
+        actions=tuple(trained[0].labels),
         image_size=network.options.image_size,
         streams=streams,
         fusion="late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none",

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
+from amtnet_ros.libraries import library
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -152,8 +153,7 @@ def _boxes_of(tube: Tube) -> list[dict[str, Any]]:
 
 def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
     """The confirmed tubes as a rich table, by start. origin: the stamp (ns) from which the times count."""
-    from rich.table import Table
-
+    Table = library("rich.table", "the table of tubes").Table  # noqa: N806
     confirmed = sorted((tube for tube in summaries if tube.confirmed), key=lambda tube: tube.start)
     unconfirmed = len(summaries) - len(confirmed)
     table = Table(title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None)

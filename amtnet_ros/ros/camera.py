@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -18,7 +17,7 @@ from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.monitor import Monitor
 from amtnet_ros.ros.outputs import Outputs
 from amtnet_ros.ros.parameters import Parameters, Settings
-from amtnet_ros.ros.qos import NEWEST_IMAGE
+from amtnet_ros.ros.qos import NEWEST_IMAGE, SubscriptionEventCallbacks
 from amtnet_ros.ros.worker import Step, Worker
 
 

@@ -6,6 +6,7 @@ brightness, and the one box is the middle of the picture, half as wide and as hi
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import onnx.numpy_helper
 import onnx.parser
 
 from amtnet_ros.deploy.detect_graph import make_detect_graph
-from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, file_hash
+from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
 
 SIZE, OPSET = 32, 18
 LABELS = ("bright", "dark")
@@ -58,7 +59,7 @@ def make_tiny_model(folder: Path) -> Path:
     onnx.save(make_detect_graph(_PRIORS, len(LABELS), OPSET), folder / DETECT)
     card = ModelCard(
         name="tiny",
-        labels=LABELS,
+        actions=LABELS,
         image_size=SIZE,
         streams=("rgb",),
         fusion="none",
@@ -68,5 +69,5 @@ def make_tiny_model(folder: Path) -> Path:
         opset=OPSET,
         files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
     )
-    (folder / "card.json").write_text(card.model_dump_json(by_alias=True))
+    (folder / "card.json").write_text(json.dumps(content_of(card)))
     return folder
