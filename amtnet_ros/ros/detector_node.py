@@ -10,15 +10,18 @@ import traceback
 from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
+from amtnet_ros.ros import fastdds
 from amtnet_ros.ros.camera import Camera
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
+from amtnet_ros.ros.transitions import refuse_impossible
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _FAREWELL = 0.5  # seconds at most until the last tubes have arrived: DDS asks for receipts only every few seconds
@@ -32,6 +35,9 @@ class DetectorNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("detector")
+        refuse_impossible(self)
+        if advice := fastdds.advice(get_rmw_implementation_identifier()):
+            self.get_logger().warning(advice)
         self._config = Parameters(self, check=self._check, apply=self._apply)
         self._cameras = [Camera(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
         self._diagnostics = Diagnostics(self, [camera.monitor for camera in self._cameras])
