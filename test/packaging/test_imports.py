@@ -31,7 +31,7 @@ def amtnet(first: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(find_spec("rclpy") is None, reason="rclpy is not installed: ./check installs it")
 def test_the_detector_imports_no_library_but_numpy_opencv_and_onnxruntime() -> None:
-    assert run("import amtnet_ros.ros.detector_node, amtnet_ros.client; print('imported')") == "imported"
+    assert run("del sys.modules['yaml']  # rclpy's own\nimport amtnet_ros.ros.detector_node, amtnet_ros.client") == ""
 
 
 def test_a_bundled_model_finds_tubes_without_them() -> None:
@@ -69,7 +69,7 @@ except UserError as error:
     assert says in run(program)
 
 
-@pytest.mark.parametrize("command", ["run", "eval", "train"])
+@pytest.mark.parametrize("command", ["run", "eval", "demo"])
 def test_a_command_whose_library_is_missing_says_so(command: str) -> None:
     if find_spec("click") is None:
         pytest.skip("click is not installed, which the command amtnet is written with")
