@@ -60,7 +60,9 @@ class Step:
 
 
 class Environment:
-    """The virtual environment in the folder `path`, and how each part of it is made."""
+    """The virtual environment in the folder `path`, and how each part of it is made. pythons: that can make it."""
+
+    pythons = SUPPORTED
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -109,7 +111,7 @@ class Environment:
             if stamp.is_file() and stamp.read_text() == keys[step.name]:
                 continue
             if not checked:
-                check_machine()
+                check_machine(self.pythons)
                 checked = True
             stamp.unlink(missing_ok=True)
             with progress(f"[{number}/{len(steps)}] {step.title}", self.log):
@@ -181,7 +183,8 @@ class Environment:
     def mend_cmake_exports(self) -> None:
         """Point the wheels' CMake files at the headers here, not at those of the machine they were built on."""
         built_with = r"/opt/python/cp\d+-cp\d+/"
-        numpy = self.packages / "numpy" / "_core" / "include"
+        places = [self.packages / "numpy" / core / "include" for core in ("_core", "core")]  # the latter's in NumPy 1
+        numpy = next((place for place in places if place.is_dir()), places[0])
         for path in (self.path / "share").glob("*/cmake/*.cmake"):
             text = path.read_text()
             mended = re.sub(built_with + r"lib/python[\d.]+/site-packages/numpy/_core/include", str(numpy), text)
@@ -245,15 +248,16 @@ class Environment:
             raise SetupError(f"{Path(command[0]).name} failed as shown above; all it said is in {self.log}")
 
 
-def check_machine() -> None:
+def check_machine(supported: tuple[tuple[int, int], ...]) -> None:
     """Raise SetupError, naming everything that must come from the operating system and is not there."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise SetupError(
             "ROS 2 comes as wheels for Linux on x86-64 only: elsewhere install ROS 2, and build with colcon"
         )
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if sys.version_info[:2] not in SUPPORTED:
-        raise SetupError(f"Python 3.11 or 3.12 is needed, this is {version}: name another one in the variable PYTHON")
+    if sys.version_info[:2] not in supported:
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in supported)
+        raise SetupError(f"Python {wanted} is needed, this is {version}: name another one in the variable PYTHON")
     present = {
         "g++": shutil.which("g++") or shutil.which("c++"),
         f"python{version}-dev": Path(sysconfig.get_path("include"), "Python.h").is_file(),

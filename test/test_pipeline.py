@@ -282,7 +282,7 @@ class OnAnotherDevice:
 
     def __init__(self, engine: Engine) -> None:
         self.__dict__.update(vars(engine))
-        self.card = engine.card.model_copy(update={"flow": engine.card.flow.model_copy(update={"engine": "brox"})})
+        self.card = replace(engine.card, flow=replace(engine.card.flow, engine="brox"))
         self.device = "cuda:63"
 
 

@@ -8,6 +8,7 @@ high. torch and onnx are imported only by the functions that need them.
 
 from __future__ import annotations
 
+import json
 import math
 from functools import cache
 from pathlib import Path
@@ -211,7 +212,7 @@ def make_robot_model(folder: Path) -> Path:
     import onnx.parser
 
     from amtnet_ros.deploy.detect_graph import make_detect_graph
-    from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, file_hash
+    from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
 
     folder.mkdir()
     encode = onnx.parser.parse_model(_ROBOT_ENCODE)
@@ -222,7 +223,7 @@ def make_robot_model(folder: Path) -> Path:
     onnx.save(make_detect_graph(_ROBOT_PRIORS, len(ROBOT_LABELS), 18), folder / DETECT)
     card = ModelCard(
         name="tiny",
-        labels=ROBOT_LABELS,
+        actions=ROBOT_LABELS,
         image_size=32,
         streams=("rgb",),
         fusion="none",
@@ -232,5 +233,5 @@ def make_robot_model(folder: Path) -> Path:
         opset=18,
         files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
     )
-    (folder / "card.json").write_text(card.model_dump_json(by_alias=True))
+    (folder / "card.json").write_text(json.dumps(content_of(card)))
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from amtnet_ros.evaluation.actor_moments import Watcher, choose_rule, claimed, m
 from amtnet_ros.files import write_whole
 from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ActorRule, Int8, ModelCard, read_card
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
+from amtnet_ros.inference.reading import read
 from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint
 from amtnet_ros.model.movinet import MoViNet
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
@@ -91,8 +92,7 @@ def add_actor(
         training={"experiment": trained.experiment, "iterations": trained.iterations},
         int8=Int8(calibration=calibration),
     )
-    content = json.loads(card.model_dump_json(by_alias=True))
-    return write_card(folder, ModelCard(**{**content, "actor": json.loads(actor.model_dump_json())}))
+    return write_card(folder, replace(card, actor=actor))
 
 
 def choose_card_rule(folder: Path, people: Sequence[PersonTrack], store: JpegStore, progress: Progress) -> ModelCard:
@@ -111,25 +111,28 @@ def choose_card_rule(folder: Path, people: Sequence[PersonTrack], store: JpegSto
     seen = [found for track in progress(people) if (found := watcher.watch(track, store)) is not None]
     moments = moments_of(seen)
     rule = choose_rule(moments)
-    content = json.loads(card.model_dump_json(by_alias=True))
-    content["actor"]["rule"] = {name: round(value, 4) for name, value in asdict(rule).items()}
-    content["actor"]["accuracy"] = {
+    numbers = ActorRule(**{name: round(value, 4) for name, value in asdict(rule).items()})
+    accuracy = {
         "people held out": len(seen),
         "named %": round(100 * named(rule, moments, with_other=False), 1),
         "named, other allowed %": round(100 * named(rule, moments, with_other=True), 1),
         "an action claimed of others %": round(100 * claimed(rule, moments), 1),
     }
-    return write_card(folder, ModelCard(**content))
+    return write_card(folder, replace(card, actor=replace(card.actor, rule=numbers, accuracy=accuracy)))
 
 
 def read_rule(path: Path) -> ActorRule:
     """The rule of a JSON file. Raises UserError if there is none."""
     try:
-        return ActorRule(**json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: not the numbers of a rule ({str(error).splitlines()[0]})") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not the numbers of a rule ({error})") from error
+    try:
+        return read(ActorRule, content)
+    except UserError as error:
+        raise UserError(f"{path}: not the numbers of a rule ({error})") from error
 
 
 @torch.no_grad()

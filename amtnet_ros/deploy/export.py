@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import onnx
@@ -114,10 +114,10 @@ def make_card(trained: Sequence[Trained], name: str, options: ExportOptions) -> 
     return ModelCard(
         name=name,
         description=options.description,
-        labels=trained[0].labels,
+        actions=tuple(trained[0].labels),
         image_size=network.options.image_size,
-        streams=streams,
-        fusion="late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none",
+        streams=cast(Any, streams),
+        fusion=cast(Any, "late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none"),
         trunk=network.options.trunk,
         motion_stride=trained[-1].network.options.stride(streams[-1]),
         delta=options.delta or min(deltas, default=1),

@@ -6,6 +6,7 @@ import numpy as np
 
 from amtnet_ros.boxes import iou, overlaps, ranges
 from amtnet_ros.contracts import Float32, Int64
+from amtnet_ros.libraries import library
 from amtnet_ros.tubes.live import LiveTubes
 from amtnet_ros.tubes.options import LinkerOptions
 from amtnet_ros.tubes.selection import Candidates
@@ -71,8 +72,7 @@ def _taken(tube: Int64, candidate: Int64, order: Int64, n_tubes: int) -> tuple[I
 
 def _optimal(tube: Int64, candidate: Int64, value: Float32, shape: tuple[int, int]) -> tuple[Int64, Int64]:
     """The assignment with the greatest sum of values."""
-    from scipy.optimize import linear_sum_assignment  # optional, and slow to import
-
+    linear_sum_assignment = library("scipy.optimize", "link.assignment: optimal").linear_sum_assignment
     gain = np.zeros(shape)
     # a pair is worth something even at value 0, so that it beats no pair at all
     gain[tube, candidate] = value + 1e-6

@@ -18,6 +18,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ActorRule, ModelCard, read_card
 from amtnet_ros.inference.factory import make_actor_engine
+from amtnet_ros.inference.reading import written
 from amtnet_ros.model.checkpoint import save_checkpoint
 from amtnet_ros.model.movinet import MoViNet
 
@@ -109,5 +110,5 @@ def test_the_rule_may_come_from_a_file(tmp_path: Path) -> None:
     file.write_text('{"w_light": 1}')
     with pytest.raises(UserError, match=r"rule\.json: not the numbers of a rule"):
         read_rule(file)
-    file.write_text(RULE.model_dump_json())
+    file.write_text(json.dumps(written(RULE)))
     assert read_rule(file) == RULE

@@ -58,6 +58,15 @@ def test_a_transition_that_does_not_exist_is_refused_and_changes_nothing(stage: 
     assert not change(stage, Transition.TRANSITION_ACTIVATE)
     assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
     assert detector.popen.poll() is None
+    assert detector.end() == 0
+
+
+def test_a_manager_may_configure_what_started_itself(stage: Stage) -> None:
+    detector = stage.detector()
+    assert not change(stage, Transition.TRANSITION_CONFIGURE)
+    assert state(stage) == State.PRIMARY_STATE_ACTIVE
+    stage.film(walker(), until=lambda: any(message.tubes for message in stage.tubes))
+    assert detector.end() == 0
 
 
 def test_autostart_activates(stage: Stage) -> None:
