@@ -11,7 +11,13 @@ import numpy as np
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import check_trimming, ever_active, in_action, scored_tubes
-from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors
+from amtnet_ros.evaluation.online import (
+    IdentityErrors,
+    IdentityScore,
+    detection_delays,
+    identity_errors,
+    identity_score,
+)
 from amtnet_ros.evaluation.overlap import box_iou
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
@@ -46,13 +52,14 @@ class LinkingScores:
     """Scores of one way to link.
 
     tubes: how many are scored; those that were never confirmed (ACTIVE) are not.
-    video_maps: by the name of the definition. identity, following: see there.
+    video_maps: by the name of the definition. identity, identities, following: see there.
     delay: median frames from an action's start to its first correct ACTIVE tube; missed: actions without any.
     """
 
     tubes: int
     video_maps: Mapping[str, VideoMap]
     identity: IdentityErrors
+    identities: IdentityScore
     following: Following
     delay: float
     missed: int
@@ -74,7 +81,7 @@ def link_all(
     """
     check_trimming(trimmed, options)
     scored: list[ScoredTube] = []
-    identity, following = IdentityErrors(), Following()
+    identity, identities, following = IdentityErrors(), IdentityScore(), Following()
     delays: list[int | None] = []
     for name in dataset.test:
         video = dataset.videos[name]
@@ -88,6 +95,7 @@ def link_all(
         whole_or_cut = in_action(confirmed) if trimmed else confirmed
         scored += scored_tubes(name, whole_or_cut, every_class=options.mode == "actor")
         identity += identity_errors(video, confirmed, active)
+        identities += identity_score(video, confirmed, active)
         following += follow(video, updates)
         delays += detection_delays(video, updates)
     found = [delay for delay in delays if delay is not None]
@@ -95,6 +103,7 @@ def link_all(
         tubes=len(scored),
         video_maps=score(dataset, scored),
         identity=identity,
+        identities=identities,
         following=following,
         delay=float(np.median(found)) if found else float("nan"),
         missed=len(delays) - len(found),
