@@ -9,8 +9,8 @@ import click
 import pytest
 import yaml
 
-from amtnet_ros.cli.run import run, settings_from
-from amtnet_ros.command_options import flag_of
+from amtnet_ros.cli.run import run
+from amtnet_ros.command_options import flag_of, settings_from
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.contract import Selection
 from amtnet_ros.media.drawing import Style

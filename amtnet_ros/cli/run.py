@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,12 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.command_options import setting_option
+from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.settings import GROUPS, TABLE, Settings
-
-SHORT = {"score_threshold": "threshold", "link.mode": "mode"}
-"""Settings that have a short name besides their own: --threshold, --mode."""
 
 
 @dataclass
@@ -41,20 +37,6 @@ class _Sinks:
                 self.video.add_tubes(update, labels)
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every setting that is not for robots only, as an option; the first of the table is the first in the help."""
-    for group in reversed(GROUPS):
-        for setting in reversed([] if group.on_robots else group.options):
-            command = setting_option(setting, SHORT.get(setting.name, ""))(command)
-    return command
-
-
-def settings_from(given: Mapping[str, Any]) -> Settings:
-    """The settings that the command line asks for, by the names under which click hands them over."""
-    named = {SHORT.get(name, name.replace(".", "_")): name for name in TABLE}
-    return Settings().replaced({named[argument]: value for argument, value in given.items()})
-
-
 @click.command()
 @click.argument("source")
 @click.option(
@@ -65,7 +47,7 @@ def settings_from(given: Mapping[str, Any]) -> Settings:
 )
 @click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
 @click.option("--no-video", is_flag=True, help="Write the tubes only.")
-@_settings_options
+@settings_options()
 def run(source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, **given: Any) -> None:
     """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
 

@@ -221,7 +221,7 @@ class _Doubts:
         self._say(
             "age",
             f"what comes on {topic} is {seconds:.1f} s old, more than max_age ({most:g} s): nothing is acted on; are "
-            "the clocks of camera and robot synchronised, is use_sim_time the same everywhere, is the detector slow?",
+            "the clocks of camera and robot synchronised, is use_sim_time the same everywhere?",
         )
 
     def silence(self, topic: str, seconds: float) -> None:
