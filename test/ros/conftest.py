@@ -26,7 +26,6 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that costs next to nothing, see tiny_model.py."""
-    pytest.importorskip("onnx", reason="onnx is not installed, with which the tests write a small model")
     from tiny_model import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")

@@ -1,22 +1,23 @@
 """A model small enough to load a hundred times: it sees `bright` in a bright picture, `dark` in a dark one.
 
 Real graphs for the real engine, with weights written down instead of learned: the score follows from the picture's mean
-brightness, and the one box is the middle of the picture, half as wide and as high.
+brightness, and the one box is the middle of the picture, half as wide and as high. The graphs lie in tiny_model/, so
+that the tests run where onnx, which writes them, is not installed:
+
+    python test/ros/tiny_model.py
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.numpy_helper
-import onnx.parser
 
-from amtnet_ros.deploy.detect_graph import make_detect_graph
 from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
 
+GRAPHS = Path(__file__).with_suffix("")
 SIZE, OPSET = 32, 18
 LABELS = ("bright", "dark")
 
@@ -48,15 +49,25 @@ def box_in(width: int, height: int) -> tuple[float, float, float, float]:
     return 0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height
 
 
-def make_tiny_model(folder: Path) -> Path:
-    """Write the model folder; returns it."""
-    folder.mkdir()
+def write_graphs(folder: Path) -> None:
+    """Write the two graphs into a folder."""
+    import onnx
+    import onnx.numpy_helper
+    import onnx.parser
+
+    from amtnet_ros.deploy.detect_graph import make_detect_graph
+
     encode = onnx.parser.parse_model(_ENCODE)
     del encode.graph.initializer[:]
     for name, value in (("weights", _WEIGHTS), ("bias", _BIAS), ("axes", np.array([1, 2]))):
         encode.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     onnx.save(encode, folder / ENCODE)
     onnx.save(make_detect_graph(_PRIORS, len(LABELS), OPSET), folder / DETECT)
+
+
+def make_tiny_model(folder: Path) -> Path:
+    """Write the model folder; returns it."""
+    shutil.copytree(GRAPHS, folder)
     card = ModelCard(
         name="tiny",
         actions=LABELS,
@@ -71,3 +82,8 @@ def make_tiny_model(folder: Path) -> Path:
     )
     (folder / "card.json").write_text(json.dumps(content_of(card)))
     return folder
+
+
+if __name__ == "__main__":
+    GRAPHS.mkdir(exist_ok=True)
+    write_graphs(GRAPHS)
