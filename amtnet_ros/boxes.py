@@ -1,26 +1,59 @@
-"""Overlaps of pairs of boxes. Arrays here hold a coordinate a row, (4, P): contiguous rows are what makes this fast."""
+"""Areas and overlaps of boxes, for everything that computes with NumPy.
+
+Arrays here hold a coordinate a row, (4, …): contiguous rows are what makes this fast. Those of the contracts, (…, 4),
+are turned by `.T` or `np.moveaxis`. The maximum of a box is exclusive: its width is x2 - x1.
+"""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from amtnet_ros.contracts import Bool, Float32, Int64
 
+Floats = TypeVar("Floats", bound=NDArray[np.floating])
 
-def iou(a: Float32, b: Float32) -> Float32:
-    """Intersection over union of the i-th box of `a` with the i-th of `b`: (4, P), (4, P) → (P,); none is empty."""
-    common: Float32 = np.minimum(a[2], b[2])
+_SMALLEST = float(np.finfo(np.float32).tiny)
+"""Area that stands for 0 in a division."""
+
+
+def area(boxes: Floats) -> Floats:
+    """Of each box, (4, …) → (…), in square pixels (or whatever unit the sides have, squared)."""
+    product: Floats = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1])
+    return product
+
+
+def intersection(a: Floats, b: NDArray[np.floating]) -> Floats:
+    """The area that two boxes share: (4, …), (4, …), broadcast against each other → (…), at least one dimension."""
+    common: Floats = np.minimum(a[2], b[2])
     common -= np.maximum(a[0], b[0])
     height = np.minimum(a[3], b[3])
     height -= np.maximum(a[1], b[1])
     np.maximum(common, 0, out=common)
     np.maximum(height, 0, out=height)
     common *= height
-    union = (a[2] - a[0]) * (a[3] - a[1])
-    union += (b[2] - b[0]) * (b[3] - b[1])
-    union -= common
-    common /= union
     return common
+
+
+def iou(a: Floats, b: NDArray[np.floating]) -> Floats:
+    """Intersection over union: (4, …), (4, …), broadcast against each other → (…); 0 where both boxes are empty.
+
+    Of the i-th box of `a` with the i-th of `b` for (4, P) and (4, P); of each with each for (4, P, 1) and (4, 1, Q).
+    """
+    common = intersection(a, b)
+    union = area(a) + area(b)
+    union -= common
+    np.divide(common, np.maximum(union, _SMALLEST, out=union), out=common)
+    return common
+
+
+def clip(boxes: Floats, width: float, height: float) -> Floats:
+    """The parts of boxes (4, …) inside an image of that size; boxes outside it become empty."""
+    corner = np.array([width, height, width, height], boxes.dtype).reshape(4, *[1] * (boxes.ndim - 1))
+    inside: Floats = np.minimum(np.maximum(boxes, 0), corner)
+    return inside
 
 
 def ranges(start: Int64, stop: Int64) -> tuple[Int64, Int64]:

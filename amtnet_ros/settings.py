@@ -62,7 +62,9 @@ class NodeOptions:
         choices=("raw", "compressed"),
         effect=ON_ACTIVATE,
     )
-    image_timeout: float = option(5.0, "Warn when no image came for so long.", low=0.1, high=3_600.0, unit="s")
+    image_timeout: float = option(
+        2.0, "When no image came for so long, all tubes end, and a warning says so.", low=0.1, high=3_600.0, unit="s"
+    )
     max_image_age: float = option(
         2.0, "Warn when images are older than this on arrival.", low=0.01, high=3_600.0, unit="s"
     )
@@ -77,7 +79,23 @@ class PipelineOptions:
         PipelineOptions(delta=2, classes=("walk", "run"), linker=LinkerOptions(confirm_after=3))
     """
 
-    classes: tuple[str, ...] = option((), "Only these actions are reported, by label; none: all.")
+    classes: tuple[str, ...] = option(
+        (), "Only these actions are reported, by label; none given: all. Who does others is `other`."
+    )
+    actor_stream: bool = option(
+        True,
+        "Look at each person for a second, and say what they do by both networks, where the model has that stream.",
+        effect=ON_CONFIGURE,
+    )
+    actions: tuple[str, ...] = option(
+        (),
+        "Actions by name, besides the model's own: any of the 600 that `amtnet actions` lists, or some under a label "
+        "of one's own, `greet: [waving hand, shaking hands]`.",
+        effect=ON_CONFIGURE,
+    )
+    max_looks: int = option(
+        4, "Persons that are looked at in one step, at most; more take turns.", low=1, high=64, effect=ON_CONFIGURE
+    )
     delta: int = option(
         0,
         "Frames between the two images of a pair, at the model's frame rate; 0: as the model was trained.",
@@ -92,6 +110,11 @@ class PipelineOptions:
     max_per_class: int = same_option(Selection, "max_per_class")
     max_frame_gap: float = option(
         0.5, "No pair, and no flow, bridges a longer gap between two images.", low=0.01, high=60.0, unit="s"
+    )
+    end_at_cuts: bool = option(
+        True,
+        "All tubes end where the scene changes from one image to the next, as at a cut in a film; a single image that "
+        "is unlike both its neighbours, a flash, is left out.",
     )
     reset_jump: float = same_option(
         LinkerOptions,

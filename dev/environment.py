@@ -89,14 +89,14 @@ class Environment:
             Step("links", "links to this checkout", (str(ROOT), Path(__file__)), "amtnet_ros", self.link_checkout),
         ]
         if tests:
-            of_tests = ["test", "weights"]
+            lists_with_tests = [*lists, "test"]
             steps.append(
                 Step(
                     "tests",
                     "PyTorch and test tools",
-                    requirements(of_tests),
+                    requirements(["test"]),
                     "wheels",
-                    lambda: self.install([*lists, *of_tests]),
+                    lambda: self.install(lists_with_tests),
                 )
             )
         return steps

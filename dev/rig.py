@@ -9,7 +9,6 @@ the tests that need them are skipped, and say so. Only the standard library is u
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -36,7 +35,7 @@ class Rig(Environment):
 
     def steps(self, tests: bool = False) -> list[Step]:
         steps = super().steps(tests=False)
-        python, wheels, *others = steps
+        python, _, *others = steps
         return [python, Step("wheels", "libraries", (self.pins,), "venv", self.install_pins), *others]
 
     def install_pins(self) -> None:

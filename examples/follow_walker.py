@@ -1,4 +1,5 @@
-"""Turns towards somebody who walks, and keeps a distance: by the tube's newest box alone.
+"""Turns towards somebody who walks, and keeps a distance: by the tube's newest box alone. Where nothing is heard of
+anybody any more, or nothing that is young enough, the robot stands.
 
 On a robot:       python3 examples/follow_walker.py --ros-args -r cmd_vel:=/base/cmd_vel
 On the demo clip: python3 examples/follow_walker.py, and watch cmd_vel
@@ -10,6 +11,8 @@ import contextlib
 
 import rclpy
 from geometry_msgs.msg import Twist
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
@@ -28,8 +31,13 @@ class FollowWalker(Node):
         self._drive = self.declare_parameter("drive_gain", 0.8).value  # m/s for an image's height
         self._target: int | None = None
         self._commands = self.create_publisher(Twist, "cmd_vel", 1)
-        self._client = ActionClient(self, wanted=Filter(names=actions, score=score))
-        self.create_timer(0.1, self._steer)
+        self._client = ActionClient(self, on_end=self._on_end, wanted=Filter(names=actions, score=score))
+        self.create_timer(0.1, self._steer, clock=Clock(clock_type=ClockType.STEADY_TIME))  # it must never stop
+
+    def _on_end(self, action: Action) -> None:
+        if action.id == self._target:
+            self.get_logger().info(f"Followed #{action.id} for {action.seconds:.1f} s; over: {action.reason}")
+            self._steer()
 
     def _steer(self) -> None:
         action = self._choose()

@@ -1,4 +1,5 @@
-"""A gate for velocity commands: while somebody waves, and a moment after, the robot stands still.
+"""A gate for velocity commands: while somebody waves, and a moment after, the robot stands still; and also while
+nothing is heard of the detector, since then nobody knows whether somebody waves.
 
     cmd_vel_in ──► gate ──► cmd_vel
 
@@ -12,6 +13,8 @@ import contextlib
 
 import rclpy
 from geometry_msgs.msg import Twist
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -20,7 +23,7 @@ from amtnet_ros.client import Action, ActionClient, Filter
 
 
 class WaveGate(Node):
-    """Lets commands through unless one of the actions is going on."""
+    """Lets commands through while the detector is heard, and none of the actions is going on."""
 
     def __init__(self) -> None:
         super().__init__("wave_gate")
@@ -33,17 +36,22 @@ class WaveGate(Node):
         self._client = ActionClient(
             self, on_start=self._on_start, on_end=self._on_end, wanted=Filter(names=actions, score=score, seconds=0.2)
         )
+        self.create_timer(0.1, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))  # it must never stop
 
     def _on_start(self, action: Action) -> None:
         self.get_logger().info(f"Stop: #{action.id} {action.name} ({action.score:.2f})")
         self._commands.publish(Twist())
 
     def _on_end(self, action: Action) -> None:
-        self.get_logger().info(f"#{action.id} {action.name} is over after {action.seconds:.1f} s")
+        self.get_logger().info(f"#{action.id} {action.name} is over after {action.seconds:.1f} s: {action.reason}")
         self._held_until = self.get_clock().now() + self._hold
 
+    def _watch(self) -> None:
+        if not self._client.hears:
+            self._commands.publish(Twist())
+
     def _on_command(self, command: Twist) -> None:
-        held = self._client.actions or self.get_clock().now() < self._held_until
+        held = self._client.actions or not self._client.hears or self.get_clock().now() < self._held_until
         self._commands.publish(Twist() if held else command)
 
 

@@ -5,8 +5,8 @@
 
 So that no image is lost, the detector gets the Fast DDS profile in config/; start the camera with it as well.
 
-Other launch files include it, once for each camera, with a namespace each, in a group of its own, or its arguments become those
-of all that is started after it: see two_cameras.launch.py.
+Other launch files include it, once for each camera, with a namespace each, in a group of its own, or its arguments
+become those of all that is started after it: see two_cameras.launch.py.
 """
 
 from pathlib import Path

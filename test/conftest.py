@@ -53,7 +53,7 @@ def tiny_folder(tiny_folders: dict[str, Path], request: pytest.FixtureRequest) -
     """A model folder; of sum fusion, or of the kind a test is parametrised with."""
     for library in ("torch", "onnx"):
         pytest.importorskip(library, reason=f"{library} is not installed, with which a small model is made")
-    from tiny_models import trained_parts
+    from tiny import trained_parts
 
     from amtnet_ros.deploy.export import ExportOptions, export_model
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
+from amtnet_ros.contracts import Frame, MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.stack import window
-from amtnet_ros.inference.contract import Engine
+from amtnet_ros.inference.contract import Encoded, Engine, Selection
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
@@ -108,8 +108,46 @@ def test_a_larger_delta_processes_fewer_frames_and_interpolates_between_them(fre
     assert all(tube.interpolated[frames].all() for tube, frames in zip(boxes, between, strict=True))
 
 
-def test_encoding_a_frame_once_or_in_another_run_gives_the_same_tubes(fresh, images):
+class Recorded:
+    """An engine that notes what it is given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.card, self.provider, self.precision = engine.card, engine.provider, engine.precision
+        self.given: list[tuple[Frame, np.ndarray | None]] = []
+        self.selections: list[Selection] = []
+
+    def encode(self, frame: Frame, flow_stack: np.ndarray | None) -> Encoded:
+        self.given.append((frame, None if flow_stack is None else flow_stack.copy()))
+        return self.engine.encode(frame, flow_stack)
+
+    def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
+        self.selections.append(selection)
+        return self.engine.detect(at_t, at_t_plus_delta, selection)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def test_each_frame_is_encoded_once_and_pairs_are_as_if_it_were_encoded_for_each(images):
+    engine = Recorded(make_engine("light", "cpu"))
+    pipeline = Pipeline(engine, PipelineOptions(), make_flow("dis:ultrafast"))
+    pairs: list[MicroTubes] = []
+    pipeline.on_micro_tubes = pairs.append
+    watch(pipeline, images[:12])
+    assert [frame.index for frame, _ in engine.given] == list(range(12))
+    assert [pair.frames for pair in pairs] == [(i, i + 1) for i in range(11)]
+    assert sum(map(len, pairs)) > 11
+    for pair, selection in zip(pairs, engine.selections, strict=True):
+        anew = engine.engine.detect(*(engine.engine.encode(*engine.given[i]) for i in pair.frames), selection)
+        for name in ("boxes", "labels", "scores", "class_scores"):
+            np.testing.assert_array_equal(getattr(pair, name), getattr(anew, name))
+    pipeline.close()
+
+
+def test_another_run_gives_the_same_tubes(fresh, images):
     first, second = watch(fresh, images), (fresh.reset(), watch(fresh, images))[1]
+    assert any(update.tubes for update in first)
     for a, b in zip(first, second, strict=True):
         assert [t.label for t in a.tubes] == [t.label for t in b.tubes]
         for one, other in zip(a.tubes, b.tubes, strict=True):
@@ -252,3 +290,62 @@ def test_flow_is_computed_on_the_engines_device():
     pytest.importorskip("torch", reason="torch is not installed, in which this flow engine is written")
     with pytest.raises(UserError, match="cuda:63"):
         Pipeline(OnAnotherDevice(make_engine("light", "cpu")))
+
+
+def boxes_at(updates: list[TubeUpdate]) -> dict[int, list[int]]:
+    """Tube → the stamps of its boxes."""
+    found: dict[int, list[int]] = {}
+    for update in updates:
+        for tube in update.tubes:
+            found.setdefault(tube.id, []).extend(tube.stamps.tolist())
+    return found
+
+
+@pytest.fixture(scope="module")
+def other_scene(data_root: Path) -> list[np.ndarray]:
+    """12 frames, 320x240, of a clip of somebody else somewhere else."""
+    clip = sorted((data_root / "jhmdb21/videos/golf").glob("*.mp4"))[0]
+    return list(itertools.islice(open_source(str(clip)), 12))
+
+
+@pytest.mark.parametrize("model", ["light", "light_rgb"])
+def test_a_cut_ends_all_tubes_at_the_last_frame_before_it(model, images, other_scene):
+    pipeline = Pipeline.from_model(model, "cpu", PipelineOptions(delta=4))
+    cut = stamp(14)
+    updates = watch(pipeline, [*images[:14], *other_scene])
+    pipeline.close()
+    stamps = boxes_at(updates)
+    assert any(max(of_tube) < cut for of_tube in stamps.values() if of_tube)
+    assert any(min(of_tube) >= cut for of_tube in stamps.values() if of_tube)
+    assert not any(min(of_tube) < cut <= max(of_tube) for of_tube in stamps.values() if of_tube)
+    assert max(max(of_tube) for of_tube in stamps.values() if of_tube and min(of_tube) < cut) == stamp(13)
+    first_of_scene = next(i for i, update in enumerate(updates) if update.stamp >= cut)
+    before = {t.id for update in updates[:first_of_scene] for t in update.tubes}
+    ended = {t.id for update in updates[:first_of_scene] for t in update.tubes if t.state == TubeState.ENDED}
+    assert before == ended
+
+
+def test_a_flash_ends_no_tube(fresh, images):
+    fresh.configure(PipelineOptions(delta=4))
+    plain = watch(fresh, images[:16])
+    fresh.reset()
+    flashed = [*images[:10], np.full_like(images[0], 255), *images[11:16]]
+    updates = watch(fresh, flashed)
+
+    def confirmed(found: list[TubeUpdate]) -> list[tuple[int, int]]:
+        strongest = max((t for u in found for t in u.tubes if t.state == TubeState.ACTIVE), key=lambda tube: tube.score)
+        return boxes_at(found)[strongest.id]
+
+    assert confirmed(updates) == confirmed(plain)
+
+
+@pytest.mark.parametrize(("rate", "delta"), [(60.0, 1), (50.0, 4), (15.0, 4), (24.0, 1)])
+def test_every_image_has_its_boxes_and_no_box_is_without_an_image(fresh, images, rate, delta):
+    fresh.configure(PipelineOptions(delta=delta))
+    count = len(images)
+    updates = watch(fresh, images, rate)
+    taken = [stamp(i, rate) for i in range(count)]
+    longest = max(boxes_at(updates).values(), key=len)
+    assert longest == [one for one in taken if longest[0] <= one <= longest[-1]]
+    assert longest[-1] == taken[-1]
+    assert len(longest) >= count - 2

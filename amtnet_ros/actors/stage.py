@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 
 from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Fusion, Joined
-from amtnet_ros.actors.last_second import LastSecond
 from amtnet_ros.actors.memory import Answer
-from amtnet_ros.contracts import Float32, Frame, Tube, TubeState, TubeUpdate
+from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpdate
 
 
 @dataclass
 class _Known:
-    """Of a live tube. box: the newest one; scores: the two-stream network's; joined: as it was last called, if ever."""
+    """Of a live tube. box: the newest one; joined: as it was last called, if ever."""
 
     box: Float32
-    scores: LastSecond
     joined: Joined | None = None
 
 
@@ -24,14 +22,21 @@ class ActorStage:
     """Takes the linker's updates in order, of one camera.
 
     It gives each tube the label, the score and the class scores (one for each of `labels`) that follow from its last
-    second. A tube where the stream sees nobody claims nothing: it is TENTATIVE. Tubes that the stream says nothing of
-    stay what the two-stream network called them. Box scores stay: they say how sure it is of the box.
+    second: of the stream's answers, and of the linker's class scores, which forget (see `LinkerOptions.class_memory`).
+    A tube where the stream sees nobody claims nothing: it is TENTATIVE. Box scores stay: they say how sure the
+    two-stream network is of the box.
 
-    actors: who is looked at. fusion: how answers are joined; another may take its place between two updates.
+    Until the stream has spoken of a person, the tube is TENTATIVE as well, so that nothing is claimed of anybody whom
+    only one of the two networks has seen. Who waits for a turn keeps what was said last. Where the camera is too slow
+    for the stream, tubes are what the two-stream network calls them.
+
+    actors: who is looked at. fusion: how answers are joined. wanted: the labels that may be reported, by number; what
+    speaks for another speaks for `other`. None: all.
     """
 
     def __init__(self, actors: Actors, fusion: Fusion) -> None:
         self.actors, self.fusion = actors, fusion
+        self.wanted: frozenset[int] | None = None
         self._known: dict[int, _Known] = {}
 
     @property
@@ -46,34 +51,57 @@ class ActorStage:
 
     def __call__(self, frame: Frame, update: TubeUpdate) -> TubeUpdate:
         """frame: the newest one of the update, with its picture."""
-        living = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
-        for tube in living:
-            if len(tube.boxes):
-                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1], LastSecond()))
-                known.box = tube.boxes[-1]
-        boxes = {tube.id: self._known[tube.id].box for tube in living if tube.id in self._known}
-        answers = self.actors.look(frame, boxes)
-        for tube in living:
-            if tube.id in self._known:
-                self._answer(tube, answers.get(tube.id))
+        self._look(frame, update)
+        return self.named(update)
+
+    def named(self, update: TubeUpdate) -> TubeUpdate:
+        """An update without a new picture, as when all tubes end: each tube as it was last called."""
         tubes = tuple(map(self._renamed, update.tubes))
         for tube in update.tubes:
             if tube.state == TubeState.ENDED:
                 self._known.pop(tube.id, None)
         return replace(update, tubes=tubes)
 
+    def _look(self, frame: Frame, update: TubeUpdate) -> None:
+        living = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
+        for tube in living:
+            if len(tube.boxes):
+                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1]))
+                known.box = tube.boxes[-1]
+        boxes = {tube.id: self._known[tube.id].box for tube in living if tube.id in self._known}
+        answers = self.actors.look(frame, boxes)
+        for tube in living:
+            if tube.id in self._known:
+                self._answer(tube, answers.get(tube.id))
+
     def _answer(self, tube: Tube, answer: Answer | None) -> None:
         known = self._known[tube.id]
-        light = known.scores.add(tube.last_stamp, tube.class_scores)
-        known.joined = None if answer is None else self.fusion.join(light, answer)
+        if answer is not None:
+            known.joined = self.fusion.join(tube.class_scores, answer)
+        elif self.actors.too_slow:
+            known.joined = None
 
     def _renamed(self, tube: Tube) -> Tube:
         known = self._known.get(tube.id)
-        if known is None or known.joined is None or len(known.joined.scores) != len(self.labels):
-            return tube._replace(class_scores=self.fusion.widened(tube.class_scores))
-        scores, nobody = known.joined
+        if known is None or known.joined is None:
+            tube = tube._replace(class_scores=self.fusion.widened(tube.class_scores))
+            return tube if self.actors.too_slow else _unconfirmed(tube)
+        scores = self._of_wanted(known.joined.scores)
         label = int(scores.argmax())
         tube = tube._replace(label=label, score=float(scores[label]), class_scores=scores)
-        if nobody > scores[label] and tube.state != TubeState.ENDED:
-            return tube._replace(state=TubeState.TENTATIVE)
-        return tube
+        return _unconfirmed(tube) if known.joined.nobody > scores[label] else tube
+
+    def _of_wanted(self, scores: Float32) -> Float32:
+        """What speaks for labels that nobody wants to hear of, speaks for `other`."""
+        if self.wanted is None:
+            return scores
+        other = self.labels.index(OTHER)
+        unwanted = [label for label in range(len(scores)) if label not in self.wanted and label != other]
+        scores = scores.copy()
+        scores[other] += scores[unwanted].sum()
+        scores[unwanted] = 0
+        return scores
+
+
+def _unconfirmed(tube: Tube) -> Tube:
+    return tube if tube.state == TubeState.ENDED else tube._replace(state=TubeState.TENTATIVE)

@@ -22,6 +22,7 @@ from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.pipeline import moving_texture, quantiles
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile, cache_folder
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
 from amtnet_ros.inference.contract import Encoded, Engine, EngineName, Precision, Selection
 from amtnet_ros.inference.factory import make_engine
@@ -188,7 +189,6 @@ def _observed(card: ModelCard, size: str) -> Iterator[Observed]:
 def _random_model(trunk: str) -> Path:
     """The folder of a two-stream network with random weights; kept, since writing a large one takes minutes."""
     from amtnet_ros.bench.random_model import write_random_model
-    from amtnet_ros.inference.device import cache_folder
 
     folder = cache_folder() / "bench" / f"random-{trunk}"
     if not folder.is_dir():
@@ -279,7 +279,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axes.margins(x=0.3)
     axes.set_xlabel("pairs a second, flow excluded")
     axes.set_title(f"{result['model']} on {result['machine']}", fontsize="medium")
-    figure.savefig(path, dpi=150)
+    with WholeFile(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def _held(device: str) -> int:

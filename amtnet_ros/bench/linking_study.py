@@ -1,4 +1,4 @@
-"""What the linker's options do to the scores: link the same micro-tubes again and again."""
+"""What the linker's options do to the scores: the same micro-tubes are linked again by each variant, and scored."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import check_trimming, ever_active, in_action, scored_tubes
 from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors
-from amtnet_ros.evaluation.overlap import box_iou
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
 
-# options changed one at a time …
+# Values of the options that are changed one at a time.
 VARIANTS: dict[str, tuple[Any, ...]] = {
     "match": ("score", "iou", "similarity", "both"),
     "assignment": ("greedy", "optimal"),
@@ -35,8 +35,20 @@ VARIANTS: dict[str, tuple[Any, ...]] = {
     "tentative_misses": (1, 3),
     "min_coasting": (0.0, 0.25, 0.5, 1.0),
     "confirm_after": (1, 2, 3),
-    "class_memory": (0, 4, 16),
+    "confirm_time": (0.0, 0.3, 0.5),
+    "confirm_score": (0.0, 0.1, 0.2),
+    "class_memory": (0.0, 0.5, 1.0),
 }
+
+
+def variants(base: LinkerOptions, changed: Collection[str] = tuple(VARIANTS)) -> list[tuple[str, LinkerOptions]]:
+    """`base`, linking as in the paper, and `base` with every option of `changed` changed alone; with names."""
+    named = [("defaults", base), ("as in the paper", replace(PAPER, mode=base.mode))]
+    for option in changed:
+        for value in VARIANTS[option]:
+            if value != getattr(base, option):
+                named.append((f"{option}={value}", replace(base, **{option: value})))
+    return named
 
 
 @dataclass(frozen=True)
@@ -44,8 +56,10 @@ class LinkingScores:
     """Scores of one way to link.
 
     tubes: how many are scored; those that were never confirmed (ACTIVE) are not.
-    video_maps: by the name of the definition. identity, following: see there.
-    delay: median frames from an action's start to its first correct ACTIVE tube; missed: actions without any.
+    video_maps: by the name of the definition.
+    identity, following: see there.
+    delay: median frames from an action's start to its first correct ACTIVE tube.
+    missed: number of actions without any.
     """
 
     tubes: int
@@ -54,6 +68,49 @@ class LinkingScores:
     following: Following
     delay: float
     missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Sums over people (annotated actions) and updates; add them up over videos.
+
+    A person's tubes: the ACTIVE ones, of any class, whose newest box overlaps the person's by an IoU of 0.5 or more.
+
+    people: how many.
+    steps: updates in which a person is annotated.
+    covered: those of them in which the person has a tube.
+    tubes: sum, over these, of the number of the person's tubes.
+    switches: how often the person's best-scoring tube is another than before.
+    """
+
+    people: int = 0
+    steps: int = 0
+    covered: int = 0
+    tubes: int = 0
+    switches: int = 0
+
+    def __add__(self, other: Following) -> Following:
+        return Following(
+            self.people + other.people,
+            self.steps + other.steps,
+            self.covered + other.covered,
+            self.tubes + other.tubes,
+            self.switches + other.switches,
+        )
+
+    @property
+    def coverage(self) -> float:
+        """Share of the steps in which a person has a tube."""
+        return self.covered / max(self.steps, 1)
+
+    @property
+    def tubes_per_person(self) -> float:
+        """Mean number of tubes on a person who has any; 1 is best."""
+        return self.tubes / max(self.covered, 1)
+
+    @property
+    def switches_per_person(self) -> float:
+        return self.switches / max(self.people, 1)
 
 
 def link_all(
@@ -104,56 +161,6 @@ def score(dataset: Dataset, tubes: Sequence[ScoredTube]) -> dict[str, VideoMap]:
     return {name: video_map(dataset, tubes, definition) for name, definition in DEFINITIONS.items()}
 
 
-def variants(base: LinkerOptions, changed: Collection[str] = tuple(VARIANTS)) -> list[tuple[str, LinkerOptions]]:
-    """`base`, linking as in the paper, and `base` with every option of `changed` changed alone; with names."""
-    named = [("defaults", base), ("as in the paper", replace(PAPER, mode=base.mode))]
-    for option in changed:
-        for value in VARIANTS[option]:
-            if value != getattr(base, option):
-                named.append((f"{option}={value}", replace(base, **{option: value})))
-    return named
-
-
-@dataclass(frozen=True, slots=True)
-class Following:
-    """Sums over people (annotated actions) and updates; add them up over videos.
-
-    A person's tubes: the ACTIVE ones, of any class, whose newest box overlaps the person's by an IoU of 0.5 or more.
-
-    people: how many. steps: updates in which a person is annotated. covered: those in which the person has a tube.
-    tubes: how many tubes there are, over these. switches: times that the likeliest of them is another than before.
-    """
-
-    people: int = 0
-    steps: int = 0
-    covered: int = 0
-    tubes: int = 0
-    switches: int = 0
-
-    def __add__(self, other: Following) -> Following:
-        return Following(
-            self.people + other.people,
-            self.steps + other.steps,
-            self.covered + other.covered,
-            self.tubes + other.tubes,
-            self.switches + other.switches,
-        )
-
-    @property
-    def coverage(self) -> float:
-        """Share of the steps in which a person has a tube."""
-        return self.covered / max(self.steps, 1)
-
-    @property
-    def tubes_per_person(self) -> float:
-        """Mean number of tubes on a person who has any; 1 is best."""
-        return self.tubes / max(self.covered, 1)
-
-    @property
-    def switches_per_person(self) -> float:
-        return self.switches / max(self.people, 1)
-
-
 def follow(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> Following:
     """Look at every person of a video in the newest frame of each update."""
     steps = covered = tubes = switches = 0
@@ -166,8 +173,8 @@ def follow(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> Following:
             if place == len(instance.frames) or instance.frames[place] != update.frame:
                 continue
             steps += 1
-            person = np.broadcast_to(instance.boxes[place].astype(np.float64), newest.shape)
-            own = np.flatnonzero(box_iou(newest, person) >= 0.5).tolist()
+            person = instance.boxes[place].astype(np.float64)[:, None]
+            own = np.flatnonzero(iou(newest.T, person) >= 0.5).tolist()
             if own:
                 best = max((seen[i] for i in own), key=lambda tube: tube.score)
                 covered += 1

@@ -24,12 +24,12 @@ from std_msgs.msg import Header
 from amtnet_ros.bench.pipeline import moving_texture, quantiles
 from amtnet_ros.errors import UserError
 from amtnet_ros.msg import ActionTubeArray, Latency
+from amtnet_ros.pipeline import STAGES
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.domain import free_domain
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.qos import PICTURES, RESULTS
 
-STAGES = ("flow", "encode", "detect", "link")
 WARM_UP = 15
 """Images before the clock counts: flow's first window fills."""
 READY = 90.0
@@ -37,7 +37,7 @@ READY = 90.0
 TEXTURES = 20
 
 
-class Camera(Node):
+class BenchCamera(Node):
     """Publishes images, and notes when their tubes come back and what the detector says of its own time."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def measure_idle(model: str, device: str, seconds: float) -> float:
 
 
 @contextmanager
-def _running(model: str, device: str) -> Iterator[tuple[Camera, subprocess.Popen[bytes]]]:
+def _running(model: str, device: str) -> Iterator[tuple[BenchCamera, subprocess.Popen[bytes]]]:
     """A camera, and an active detector in a process of its own, in a ROS domain of their own."""
     environment = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     os.environ.update(environment)
@@ -103,7 +103,7 @@ def _running(model: str, device: str) -> Iterator[tuple[Camera, subprocess.Popen
     remap = ["-r", "image:=/camera/image_raw", "--log-level", "error"]
     detector = subprocess.Popen([*command, *remap], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     rclpy.init()
-    camera = Camera()
+    camera = BenchCamera()
     try:
         _await(camera, detector)
         yield camera, detector
@@ -114,7 +114,7 @@ def _running(model: str, device: str) -> Iterator[tuple[Camera, subprocess.Popen
         detector.wait(30)
 
 
-def _await(camera: Camera, detector: subprocess.Popen[bytes]) -> None:
+def _await(camera: BenchCamera, detector: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + READY
     while not camera.connected:
         if detector.poll() is not None:
@@ -124,7 +124,7 @@ def _await(camera: Camera, detector: subprocess.Popen[bytes]) -> None:
         rclpy.spin_once(camera, timeout_sec=0.1)
 
 
-def _deactivate(camera: Camera) -> None:
+def _deactivate(camera: BenchCamera) -> None:
     client: Client[Any, Any] = camera.create_client(ChangeState, "/detector/change_state")
     client.wait_for_service(READY)
     change = client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
@@ -139,7 +139,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _play(camera: Camera, size: str, rate: float, images: int) -> list[int]:
+def _play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:
     """Publish the images at the rate; the stamps of those that count."""
     width, height = (int(part) for part in size.split("x"))
     source = moving_texture((width, height), seed=0)
@@ -157,7 +157,7 @@ def _play(camera: Camera, size: str, rate: float, images: int) -> list[int]:
     return stamps
 
 
-def _await_answer(camera: Camera, stamp: int) -> None:
+def _await_answer(camera: BenchCamera, stamp: int) -> None:
     until = time.monotonic() + 2.0
     while time.monotonic() < until and stamp not in camera.received:
         rclpy.spin_once(camera, timeout_sec=0.1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Float32, Frame, Int64, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ModelCard
@@ -79,7 +80,7 @@ def select_by_class(scores: Float32, boxes: Float32, selection: Selection) -> Su
     for label in range(scores.shape[1]):
         above = np.flatnonzero(scores[:, label] > selection.score_threshold)
         order = above[np.argsort(-scores[above, label], kind="stable")]
-        kept = order[_suppress(boxes[order, 0], selection.nms_iou)][: selection.max_per_class]
+        kept = order[_suppress(boxes[order, 0].T, selection.nms_iou)][: selection.max_per_class]
         rows.append(kept)
         labels.append(np.full(len(kept), label, dtype=np.int64))
     which, label_of = np.concatenate(rows), np.concatenate(labels)
@@ -87,18 +88,13 @@ def select_by_class(scores: Float32, boxes: Float32, selection: Selection) -> Su
 
 
 def _suppress(boxes: Float32, limit: float) -> Sequence[int]:
-    """Indices of the boxes (n, 4), best first, that overlap none kept before by more than `limit`."""
-    x1, y1, x2, y2 = boxes.T
-    areas = (x2 - x1) * (y2 - y1)
-    left = np.arange(len(boxes))
+    """Indices of the boxes (4, n), best first, that overlap none kept before by more than `limit`."""
+    left = np.arange(boxes.shape[1])
     kept: list[int] = []
     while len(left):
         best, left = int(left[0]), left[1:]
         kept.append(best)
-        width = np.minimum(x2[best], x2[left]) - np.maximum(x1[best], x1[left])
-        height = np.minimum(y2[best], y2[left]) - np.maximum(y1[best], y1[left])
-        overlap = np.maximum(width, 0) * np.maximum(height, 0)
-        left = left[overlap / (areas[best] + areas[left] - overlap) <= limit]
+        left = left[iou(boxes[:, best, None], boxes[:, left]) <= limit]
     return kept
 
 

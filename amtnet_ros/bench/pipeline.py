@@ -20,7 +20,7 @@ from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.contract import EngineName, Precision
 from amtnet_ros.inference.factory import make_engine
-from amtnet_ros.inference.resize import PLACEMENTS, Placement
+from amtnet_ros.inference.resize import RESIZE_PLACEMENTS, ResizePlacement
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import STAGES, Pipeline, PipelineOptions
 
@@ -34,7 +34,9 @@ WARM_UP = 12
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option("--engine", type=click.Choice(["auto", "onnxruntime", "torch"]), default="auto", show_default=True)
 @precision_option
-@click.option("--resize", type=click.Choice(PLACEMENTS), default="auto", show_default=True, help="Of images: where.")
+@click.option(
+    "--resize", type=click.Choice(RESIZE_PLACEMENTS), default="auto", show_default=True, help="Of images: where."
+)
 @click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the engine; 0 is one a core.")
 @click.option("--delta", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames between a pair's two.")
 @click.option("--frames", type=click.IntRange(10), default=200, show_default=True, help="How many are timed.")
@@ -47,7 +49,7 @@ def bench_pipeline(
     device: str,
     engine: EngineName,
     precision: Precision,
-    resize: Placement,
+    resize: ResizePlacement,
     threads: int,
     delta: int,
     frames: int,

@@ -1,4 +1,4 @@
-"""Image pairs with known flow: real textures set in motion, to measure engines by."""
+"""Image pairs with known flow, real textures set in motion, and the errors by which engines are compared on them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,6 @@ class FlowSample:
     visible: Bool
 
 
-def _about(matrix: Float64, centre: Float64, shift: Float64) -> Float64:
-    """The 3x3 transform x -> centre + matrix (x - centre) + shift."""
-    whole = np.eye(3)
-    whole[:2, :2] = matrix
-    whole[:2, 2] = centre + shift - matrix @ centre
-    return whole
-
-
-def _shift(rng: np.random.Generator, longest: float) -> Float64:
-    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1) * longest
-    return length * np.array([np.cos(angle), np.sin(angle)])
-
-
 def _translation(rng: np.random.Generator, centre: Float64) -> Float64:
     return _about(np.eye(2), centre, _shift(rng, 7))
 
@@ -65,6 +52,19 @@ def _affine(rng: np.random.Generator, centre: Float64) -> Float64:
     return _about(np.eye(2) + rng.uniform(-0.025, 0.025, (2, 2)), centre, _shift(rng, 3))
 
 
+def _about(matrix: Float64, centre: Float64, shift: Float64) -> Float64:
+    """The 3x3 transform x -> centre + matrix (x - centre) + shift."""
+    whole = np.eye(3)
+    whole[:2, :2] = matrix
+    whole[:2, 2] = centre + shift - matrix @ centre
+    return whole
+
+
+def _shift(rng: np.random.Generator, longest: float) -> Float64:
+    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1) * longest
+    return length * np.array([np.cos(angle), np.sin(angle)])
+
+
 MOTIONS: dict[str, Callable[[np.random.Generator, Float64], Float64]] = {
     "translation": _translation,
     "rotation": _rotation,
@@ -72,6 +72,70 @@ MOTIONS: dict[str, Callable[[np.random.Generator, Float64], Float64]] = {
     "affine": _affine,
 }
 KINDS = (*MOTIONS, "layers")
+
+
+def samples(textures: Sequence[UInt8], per_kind: int = 8, noise: float = 1.5, seed: int = 0) -> list[FlowSample]:
+    """The synthetic set: `per_kind` pairs of each of KINDS, displacements up to about 8 px at 320x240.
+
+    textures: images (h, w, 3) uint8 RGB, all of one size; frames of real clips. noise: standard deviation of the
+    camera noise added to each image independently, in grey levels.
+    """
+    rng = np.random.default_rng(seed)
+
+    def texture() -> UInt8:
+        return textures[int(rng.integers(len(textures)))]
+
+    def noisy(image: UInt8) -> UInt8:
+        return np.asarray(np.clip(np.rint(image + rng.normal(0, noise, image.shape)), 0, 255), np.uint8)
+
+    result = []
+    for kind in KINDS:
+        for _ in range(per_kind):
+            s = _layers(texture(), texture(), rng) if kind == "layers" else _single(kind, texture(), rng)
+            result.append(FlowSample(s.kind, noisy(s.previous), noisy(s.current), s.flow, s.valid, s.visible))
+    return result
+
+
+def noise_texture(rng: np.random.Generator, height: int = 240, width: int = 320) -> UInt8:
+    """A random RGB texture with detail at several scales, where no real one is at hand."""
+    octaves = [rng.standard_normal((max(height // s, 2), max(width // s, 2), 3)) for s in (4, 10, 25)]
+    total = sum(cv2.resize(octave, (width, height), interpolation=cv2.INTER_CUBIC) for octave in octaves)
+    return np.asarray(np.clip(128 + 40 * total, 0, 255), dtype=np.uint8)
+
+
+def _single(kind: str, texture: UInt8, rng: np.random.Generator) -> FlowSample:
+    height, width = texture.shape[:2]
+    motion = MOTIONS[kind](rng, np.array([width - 1, height - 1]) / 2)
+    at_start, at_end = _halves(motion)
+    flow = _field(motion, height, width)
+    inside = _inside(flow)
+    return FlowSample(
+        kind, _sample(texture, at_start), _sample(texture, at_end), flow.astype(np.float32), inside, inside
+    )
+
+
+def _layers(background: UInt8, foreground: UInt8, rng: np.random.Generator) -> FlowSample:
+    """An object in front of a background, each in its own affine motion."""
+    height, width = background.shape[:2]
+    centre = np.array([width - 1, height - 1]) / 2
+    back, front = _about(np.eye(2), centre, _shift(rng, 3)), _affine(rng, centre)
+    front[:2, 2] += _shift(rng, 5)
+    mask = _blob(rng, height, width)
+
+    def render(which: int) -> tuple[UInt8, Bool]:
+        cover = _sample(mask, _halves(front)[which], cv2.BORDER_CONSTANT) > 127
+        scene = np.where(
+            cover[..., None], _sample(foreground, _halves(front)[which]), _sample(background, _halves(back)[which])
+        )
+        return scene, cover
+
+    (previous, cover), (current, cover_after) = render(0), render(1)
+    flow = np.where(cover[..., None], _field(front, height, width), _field(back, height, width))
+    inside = _inside(flow)
+    y, x = np.mgrid[0:height, 0:width]
+    tx, ty = (np.rint(c).astype(int) for c in (x + flow[..., 0], y + flow[..., 1]))
+    hidden = ~cover & cover_after[ty.clip(0, height - 1), tx.clip(0, width - 1)]
+    return FlowSample("layers", previous, current, flow.astype(np.float32), inside, inside & ~hidden)
 
 
 def _halves(motion: Float64) -> tuple[Float64, Float64]:
@@ -121,70 +185,6 @@ def _blob(rng: np.random.Generator, height: int, width: int) -> UInt8:
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [points.astype(np.int32)], (255,))
     return mask
-
-
-def _single(kind: str, texture: UInt8, rng: np.random.Generator) -> FlowSample:
-    height, width = texture.shape[:2]
-    motion = MOTIONS[kind](rng, np.array([width - 1, height - 1]) / 2)
-    at_start, at_end = _halves(motion)
-    flow = _field(motion, height, width)
-    inside = _inside(flow)
-    return FlowSample(
-        kind, _sample(texture, at_start), _sample(texture, at_end), flow.astype(np.float32), inside, inside
-    )
-
-
-def _layers(background: UInt8, foreground: UInt8, rng: np.random.Generator) -> FlowSample:
-    """An object in front of a background, each in its own affine motion."""
-    height, width = background.shape[:2]
-    centre = np.array([width - 1, height - 1]) / 2
-    back, front = _about(np.eye(2), centre, _shift(rng, 3)), _affine(rng, centre)
-    front[:2, 2] += _shift(rng, 5)
-    mask = _blob(rng, height, width)
-
-    def render(which: int) -> tuple[UInt8, Bool]:
-        cover = _sample(mask, _halves(front)[which], cv2.BORDER_CONSTANT) > 127
-        scene = np.where(
-            cover[..., None], _sample(foreground, _halves(front)[which]), _sample(background, _halves(back)[which])
-        )
-        return scene, cover
-
-    (previous, cover), (current, cover_after) = render(0), render(1)
-    flow = np.where(cover[..., None], _field(front, height, width), _field(back, height, width))
-    inside = _inside(flow)
-    y, x = np.mgrid[0:height, 0:width]
-    tx, ty = (np.rint(c).astype(int) for c in (x + flow[..., 0], y + flow[..., 1]))
-    hidden = ~cover & cover_after[ty.clip(0, height - 1), tx.clip(0, width - 1)]
-    return FlowSample("layers", previous, current, flow.astype(np.float32), inside, inside & ~hidden)
-
-
-def samples(textures: Sequence[UInt8], per_kind: int = 8, noise: float = 1.5, seed: int = 0) -> list[FlowSample]:
-    """The synthetic set: `per_kind` pairs of each of KINDS, displacements up to about 8 px at 320x240.
-
-    textures: images (h, w, 3) uint8 RGB, all of one size; frames of real clips. noise: standard deviation of the
-    camera noise added to each image independently, in grey levels.
-    """
-    rng = np.random.default_rng(seed)
-
-    def texture() -> UInt8:
-        return textures[int(rng.integers(len(textures)))]
-
-    def noisy(image: UInt8) -> UInt8:
-        return np.asarray(np.clip(np.rint(image + rng.normal(0, noise, image.shape)), 0, 255), np.uint8)
-
-    result = []
-    for kind in KINDS:
-        for _ in range(per_kind):
-            s = _layers(texture(), texture(), rng) if kind == "layers" else _single(kind, texture(), rng)
-            result.append(FlowSample(s.kind, noisy(s.previous), noisy(s.current), s.flow, s.valid, s.visible))
-    return result
-
-
-def noise_texture(rng: np.random.Generator, height: int = 240, width: int = 320) -> UInt8:
-    """A random RGB texture with detail at several scales, where no real one is at hand."""
-    octaves = [rng.standard_normal((max(height // s, 2), max(width // s, 2), 3)) for s in (4, 10, 25)]
-    total = sum(cv2.resize(octave, (width, height), interpolation=cv2.INTER_CUBIC) for octave in octaves)
-    return np.asarray(np.clip(128 + 40 * total, 0, 255), dtype=np.uint8)
 
 
 def end_point_error(flow: Float32, truth: Float32, where: Bool | None = None) -> float:

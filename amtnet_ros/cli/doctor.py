@@ -11,9 +11,9 @@ import sys
 import click
 
 from amtnet_ros import __version__
+from amtnet_ros.bench.machine import machine
 from amtnet_ros.cli.checks import CHECKS, Finding
 from amtnet_ros.errors import UserError
-from amtnet_ros.bench.machine import machine
 
 
 @click.command()
@@ -50,7 +50,8 @@ def _show(finding: Finding) -> None:
 
 
 def _devices(device: str) -> list[Finding]:
-    from amtnet_ros.inference.device import Device, choose_device, int8_instructions, why_not
+    from amtnet_ros.device.name import Device
+    from amtnet_ros.inference.device import choose_device, int8_instructions, why_not
 
     findings = [Finding(kind, why_not(Device(kind)) or "can be used") for kind in ("cpu", "cuda", "tensorrt")]
     try:

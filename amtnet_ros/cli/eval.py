@@ -20,8 +20,7 @@ from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.kept import KeptDetections, detect_video, make_kept, open_kept
 from amtnet_ros.evaluation.report import as_json, headline, latex_rows, markdown_rows, print_tables
-from amtnet_ros.evaluation.results import Evaluation, evaluate_tubes
-from amtnet_ros.evaluation.scoring import evaluate_kept
+from amtnet_ros.evaluation.results import Evaluation, evaluate_kept, evaluate_tubes
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
 from amtnet_ros.evaluation.video_map import DEFINITIONS, Definition, tube_nms
 from amtnet_ros.tubes import PER_CLASS, LinkerOptions
@@ -194,7 +193,11 @@ def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipe
     if options["flow"] is not None and card.flow is not None:
         flow = make_flow(options["flow"], card.flow.working_size, options["device"])
     settings = PipelineOptions(
-        delta=delta, score_threshold=SCORE_THRESHOLD, nms_iou=NMS_IOU, max_per_class=MAX_PER_CLASS
+        delta=delta,
+        score_threshold=SCORE_THRESHOLD,
+        nms_iou=NMS_IOU,
+        max_per_class=MAX_PER_CLASS,
+        end_at_cuts=False,  # detections are of every frame
     )
     engine = make_engine(options["model"], options["device"], precision=options["precision"])
     return Pipeline(engine, settings, flow)

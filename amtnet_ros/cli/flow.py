@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from rich.progress import track
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import whole_folder, write_whole
 from amtnet_ros.flow.colour import picture
 from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine
 from amtnet_ros.flow.encoding import encode_flow
@@ -115,12 +113,7 @@ def _write_picture(output: Path, fields: Fields, video: Source, longest: float) 
     encoded, data = cv2.imencode(output.suffix, picture(frame, vectors, longest)[..., ::-1])
     if not encoded:
         raise UserError(f"{output}: cannot be written as a picture")
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, output)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror})") from None
+    write_whole(output, data.tobytes())
     return 1
 
 
@@ -128,23 +121,9 @@ def _write_fields(output: Path, fields: Fields) -> int:
     if output.exists():
         raise UserError(f"{output}: is there already; name a folder that is not")
     count = 0
-    with _whole_folder(output) as folder:
+    with whole_folder(output) as folder:
         for _, vectors in fields:
             if not cv2.writeOpticalFlow(str(folder / f"{count:06d}.flo"), np.ascontiguousarray(vectors)):
                 raise UserError(f"{output}: cannot be written; is the disk full?")
             count += 1
     return count
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder that appears under its name when all is well, and not at all otherwise."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        os.replace(temporary, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -34,7 +34,7 @@ class _Sinks:
     pipeline: Pipeline
 
     def take(self, updates: list[TubeUpdate]) -> None:
-        labels = dict(enumerate(self.pipeline.card.labels))
+        labels = dict(enumerate(self.pipeline.labels))
         for update in updates:
             self.tubes.add(update, self.pipeline.session, labels, "")
             if self.video:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import cache_folder
 
 
 @click.command()
@@ -20,9 +22,7 @@ from amtnet_ros.errors import UserError
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
-    default=Path(".cache"),
-    show_default=True,
-    help="Decoded frames and flow; may be shared by runs.",
+    help="Decoded frames and flow; may be shared by runs. Default: training/ in $AMTNET_CACHE or ~/.cache/amtnet_ros.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--allow-changes", is_flag=True, help="Go on with a run although its experiment was another.")
@@ -31,7 +31,7 @@ from amtnet_ros.errors import UserError
 def train(
     config: Path,
     out: Path | None,
-    cache: Path,
+    cache: Path | None,
     device: str,
     allow_changes: bool,
     data_root: Path,
@@ -49,15 +49,26 @@ def train(
     The run folder holds checkpoint.pt (for amtnet export), experiment.json, environment.json, log.jsonl, curves.png,
     samples.png (look at it first) and tensorboard/. docs/training.md says more.
     """
-    from amtnet_ros.training.config import read_experiment
+    from amtnet_ros.training.config import Experiment, make_experiment, read_content
 
-    experiment = read_experiment(config, overrides)
-    folder = out or Path("runs") / experiment.name
+    content = read_content(config, overrides)
     try:
-        from amtnet_ros.training.trainer import Trainer
+        if content.get("task") == "actor":
+            from amtnet_ros.training.actor_config import ActorExperiment
+            from amtnet_ros.training.actor_trainer import ActorTrainer
+
+            actor = make_experiment(ActorExperiment, content, config)
+            folder = out or Path("runs") / actor.name
+            trainer: Any = ActorTrainer(actor, folder, data_root, allow_changes)
+        else:
+            from amtnet_ros.training.trainer import Trainer
+
+            experiment = make_experiment(Experiment, content, config)
+            folder = out or Path("runs") / experiment.name
+            trainer = Trainer(experiment, folder, data_root, device, allow_changes)
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install torch torchvision") from error
-    if Trainer(experiment, folder, data_root, device, allow_changes).run(cache):
+    if trainer.run(cache or cache_folder() / "training"):
         click.echo(f"done: {folder}")
     else:
         click.echo(f"stopped: {folder}; the same command goes on")

@@ -1,4 +1,4 @@
-"""Annotated videos, whatever dataset they come from."""
+"""Annotated videos, whatever data set they come from, and which pairs of their frames can be learnt from."""
 
 from __future__ import annotations
 
@@ -59,24 +59,6 @@ def spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
     return tuple(names[i * len(names) // count] for i in range(count))
 
 
-def micro_tubes_at(video: AnnotatedVideo, t: int, delta: int) -> tuple[Float32, Int64] | None:
-    """The ground-truth micro-tubes (K, 2, 4) source pixels and labels (K,) of the pair (t, t + delta).
-
-    None where the pair cannot be learnt from: see `pair_starts`.
-    """
-    boxes, labels = [], []
-    for instance in video.instances:
-        at = [_position(instance, frame) for frame in (t, t + delta)]
-        if at[0] is not None and at[1] is not None:
-            boxes.append(instance.boxes[[at[0], at[1]]])
-            labels.append(instance.label)
-        elif any(instance.frames[0] <= frame <= instance.frames[-1] for frame in (t, t + delta)):
-            return None
-    if not boxes:
-        return None
-    return np.stack(boxes), np.array(labels, dtype=np.int64)
-
-
 def pair_starts(video: AnnotatedVideo, delta: int) -> Int64:
     """Frames t, ascending, whose pair (t, t + delta) can be learnt from.
 
@@ -97,6 +79,24 @@ def pair_starts(video: AnnotatedVideo, delta: int) -> Int64:
         some |= both
         spoilt |= (going_on[:n_starts] | going_on[delta:]) & ~both
     return np.flatnonzero(some & ~spoilt)
+
+
+def micro_tubes_at(video: AnnotatedVideo, t: int, delta: int) -> tuple[Float32, Int64] | None:
+    """The ground-truth micro-tubes (K, 2, 4) source pixels and labels (K,) of the pair (t, t + delta).
+
+    None where the pair cannot be learnt from: see `pair_starts`.
+    """
+    boxes, labels = [], []
+    for instance in video.instances:
+        at = [_position(instance, frame) for frame in (t, t + delta)]
+        if at[0] is not None and at[1] is not None:
+            boxes.append(instance.boxes[[at[0], at[1]]])
+            labels.append(instance.label)
+        elif any(instance.frames[0] <= frame <= instance.frames[-1] for frame in (t, t + delta)):
+            return None
+    if not boxes:
+        return None
+    return np.stack(boxes), np.array(labels, dtype=np.int64)
 
 
 def _position(instance: ActionInstance, frame: int) -> int | None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from amtnet_ros.boxes import area, intersection, iou
 from amtnet_ros.contracts import Bool, Float32, UInt8
 from amtnet_ros.flow.encoding import ZERO
 
@@ -31,13 +32,12 @@ class AugmentationOptions:
     """Which distortions are drawn; all off is the plain resize of test time.
 
     photometric: brightness, contrast, saturation and hue of the RGB frames.
-    expand: greatest expansion (the image placed on a canvas up to so many times its sides); 1 is off.
+    expand: the largest factor by which the sides of the canvas exceed the image's that is placed on it; 1 is off.
     crop: 'ssd', IoU-constrained crops; 'jitter', windows of 0.55 to 1.25 times the picture that keep most of every
-    actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up; or
-    'none'. mirror: horizontal mirroring, half of the time.
-    copy_paste: how often (0..1) another clip's actor is pasted in, see data.copy_paste; paste_growth: up to so many
-    times as large or as small as it is; paste_stretch: its width up to so many times more or less, its height the
-    inverse; paste_turn: by up to so many degrees.
+        actor (without expansion); 'actor', close-ups of one actor (see `close_up`); 'centred', the plainest close-up;
+        or 'none'.
+    mirror: horizontal mirroring, half of the time.
+    copy_paste: how often (0..1) another clip's actor is pasted in, see data.scene.
     """
 
     photometric: bool = True
@@ -45,9 +45,6 @@ class AugmentationOptions:
     crop: Literal["ssd", "jitter", "actor", "centred", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = 0.0
-    paste_growth: float = 1.0
-    paste_stretch: float = 1.0
-    paste_turn: float = 0.0
 
 
 class Window(NamedTuple):
@@ -58,16 +55,16 @@ class Window(NamedTuple):
     x2: float
     y2: float
 
+    @property
+    def array(self) -> NDArray[np.float64]:
+        """(4, 1, 1): as a box to compare with micro-tubes (4, K, 2)."""
+        return np.reshape(self, (4, 1, 1))
 
-def pair_iou_with_window(boxes: Float32, window: Window) -> Float32:
+
+def pair_iou_with_window(boxes: Float32, window: Window) -> NDArray[np.float64]:
     """IoU of a window with each micro-tube (K, 2, 4), the mean over the pair → (K,)."""
-    low = np.maximum(boxes[..., :2], window[:2])
-    high = np.minimum(boxes[..., 2:], window[2:])
-    overlap = np.clip(high - low, 0, None).prod(-1)
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
-    union = areas + (window.x2 - window.x1) * (window.y2 - window.y1) - overlap
-    iou: Float32 = (overlap / union).mean(-1)
-    return iou
+    mean: NDArray[np.float64] = iou(window.array, np.moveaxis(boxes, -1, 0)).mean(-1)
+    return mean
 
 
 def boxes_in_window(boxes: Float32, window: Window) -> Bool:
@@ -109,16 +106,15 @@ def draw_window(
 
 def _jittered_window(rng: np.random.Generator, size: tuple[int, int], boxes: Float32) -> Window:
     """A window about as large as the picture, anywhere, that keeps at least 80 % of every box's area."""
-    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    actors = np.moveaxis(boxes, -1, 0)
     for _ in range(CROP_TRIALS):
         scale = np.exp(rng.uniform(*np.log(JITTER_SCALES)))
         aspect = np.exp(rng.uniform(-1, 1) * np.log(JITTER_ASPECT) / 2)
         span = np.array(size) * scale * (aspect, 1 / aspect)
         low = rng.uniform(np.minimum(0, size - span), np.maximum(0, size - span))
         window = Window(*low.tolist(), *(low + span).tolist())
-        overlap = np.minimum(boxes[..., 2:], window[2:]) - np.maximum(boxes[..., :2], window[:2])
-        kept = np.clip(overlap, 0, None).prod(-1)
-        if (kept >= JITTER_COVERAGE * areas).all() and boxes_in_window(boxes, window).all():
+        kept = intersection(window.array, actors)
+        if (kept >= JITTER_COVERAGE * area(actors)).all() and boxes_in_window(boxes, window).all():
             return window
     return Window(0.0, 0.0, float(size[0]), float(size[1]))
 

@@ -22,12 +22,10 @@ from amtnet_ros.data.augmentation import (
     to_window,
     zoom_flow,
 )
-from amtnet_ros.data.cache import VideoCache
-from amtnet_ros.data.copy_paste import Donor, Masks, paste
-from amtnet_ros.data.repeats import RepeatHandling
-from amtnet_ros.data.scene import Scene, VideoScene
+from amtnet_ros.data.cache import RepeatHandling, VideoCache
+from amtnet_ros.data.scene import Donor, Masks, Scene, VideoScene, paste
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.stack import Placement, window
+from amtnet_ros.flow.stack import StackPlacement, window
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,15 @@ class PairOptions:
     """How pairs are drawn.
 
     deltas: distances in frames to draw from; (0,) makes each frame its own pair (single frames, at half the cost).
-    streams: 'rgb', 'flow' or both. placement: of the five-flow window, see flow.stack. image_size: side of the input.
-    repeats: what becomes of near-repeated frames, see data.repeats.
+    streams: 'rgb', 'flow' or both.
+    placement: of the five-flow window, see flow.stack.
+    image_size: side of the input in pixels.
+    repeats: what becomes of near-repeated frames, see data.cache.
     """
 
     deltas: tuple[int, ...] = (1,)
     streams: tuple[str, ...] = ("rgb", "flow")
-    placement: Placement = "past"
+    placement: StackPlacement = "past"
     image_size: int = 300
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     repeats: RepeatHandling = "keep"
@@ -51,8 +51,10 @@ class PairOptions:
 class PairSample:
     """One pair of frames, ready for the network.
 
-    rgb: (n, 3, S, S) uint8, or None. flow: (n, 15, S, S) uint8, or None; n = 2, or 1 where a frame is its own pair.
-    boxes: (K, 2, 4) float32 micro-tubes, corners, shares of the input. labels: (K,) int64, 0-based without background.
+    rgb: (n, 3, S, S) uint8, or None; n = 2, or 1 where a frame is its own pair.
+    flow: (n, 15, S, S) uint8, or None.
+    boxes: (K, 2, 4) float32 micro-tubes, corners, shares of the input.
+    labels: (K,) int64, 0-based without background.
     name: video and frame numbers, for messages.
     """
 
@@ -111,7 +113,7 @@ class PairSamples:
         if drawn.copy_paste and rng.random() < drawn.copy_paste:
             donor, donor_name = self._draw_donor(rng, delta)
             before = len(labels)
-            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor, drawn)
+            scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor)
             name += f" with {donor_name}" if len(labels) > before else ""
         return make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
 
@@ -130,7 +132,7 @@ class PairSamples:
 
     def _look(self, video: AnnotatedVideo, t: int, delta: int) -> tuple[Scene, Float32, Int64]:
         """The scene, its micro-tubes (K, 2, 4) in its own pixels, and their labels."""
-        scene = VideoScene(self._cache, video, repair=self._options.repeats == "repair")
+        scene = VideoScene(self._cache, video)
         return scene, *_ground_truth(video, t, delta, scene.size)
 
     def _draw_donor(self, rng: np.random.Generator, delta: int) -> tuple[Donor, str]:
@@ -158,7 +160,7 @@ def plain_sample(cache: VideoCache, video: AnnotatedVideo, t: int, delta: int, o
     """
     crop: Literal["centred", "none"] = "centred" if options.augmentation.crop == "actor" else "none"
     nothing = AugmentationOptions(photometric=False, expand=1.0, crop=crop, mirror=False, copy_paste=0.0)
-    scene = VideoScene(cache, video, repair=options.repeats == "repair")
+    scene = VideoScene(cache, video)
     boxes, labels = _ground_truth(video, t, delta, scene.size)
     plain = replace(options, deltas=(delta,), augmentation=nothing)
     rng = np.random.default_rng(0)
@@ -183,7 +185,9 @@ def make_sample(
         boxes, labels = boxes[which], labels[which]
         view = close_up(scene.size, boxes[0], rng if drawn else None)
         kept = np.ones(1, dtype=np.bool_)
-        zooms_flow = False  # an actor has about the same size in all close-ups; how fast it was shall still be seen
+        zooms_flow = (
+            False  # actors have about one size in all close-ups; flow that grew with them would hide how fast each was
+        )
     else:
         view = draw_window(rng, scene.size, boxes, augmentation)
         kept = boxes_in_window(boxes, view)

@@ -47,7 +47,7 @@ def trace_encode_graph(
             verbose=False,
         )
     assert program is not None
-    model = _without_traces(program.model_proto)
+    model = without_traces(program.model_proto)
     _restore_shared_weights(model, deployed)
     for stream, values in normalisation.items():
         _prepend_normalisation(model, stream, values, half)
@@ -105,7 +105,7 @@ def _prepend_normalisation(model: onnx.ModelProto, stream: str, normalisation: N
     old.CopyFrom(new)
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """The exporter notes every node's source lines, with the paths of this machine; nobody else needs them."""
     for node in model.graph.node:
         del node.metadata_props[:]

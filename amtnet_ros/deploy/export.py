@@ -1,4 +1,7 @@
-"""From a checkpoint to a model folder: encode graph, detect graph, card; checked by running both."""
+"""From a checkpoint to a model folder: encode graph, detect graph and card, checked against torch by running them.
+
+Weights may be stored in half precision once the fp32 graph has passed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import onnx
@@ -113,10 +116,9 @@ def make_card(trained: Sequence[Trained], name: str, options: ExportOptions) -> 
         description=options.description,
         actions=tuple(trained[0].labels),
         image_size=network.options.image_size,
-        streams=streams,
-        fusion="late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none",
+        streams=cast(Any, streams),
+        fusion=cast(Any, "late" if len(trained) > 1 else network.options.fusion if len(streams) == 2 else "none"),
         trunk=network.options.trunk,
-        motion_trunk=network.options.motion_trunk,
         motion_stride=trained[-1].network.options.stride(streams[-1]),
         delta=options.delta or min(deltas, default=1),
         rate=options.rate,

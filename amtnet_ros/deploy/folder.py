@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import whole_folder, write_whole
 from amtnet_ros.inference.card import CARD, ModelCard, content_of, file_hash, read_card
 
 
@@ -21,29 +19,15 @@ def new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
     if folder.exists() and not (overwrite and (folder / CARD).is_file()):
         hint = "give --overwrite to replace it" if (folder / CARD).is_file() else "it is not a model folder"
         raise UserError(f"{folder}: exists already; {hint}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
-    try:
-        partial = scratch / folder.name
-        partial.mkdir()
+    with whole_folder(folder) as partial:
         yield partial
-        if folder.exists():
-            folder.rename(scratch / "replaced")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_card(folder: Path, card: ModelCard) -> ModelCard:
     """Write the card with the hashes of all other files in the folder; returns the card as written."""
     files = [path for path in sorted(folder.iterdir()) if path.name != CARD and not path.name.startswith(".")]
     card = replace(card, files={path.name: file_hash(path) for path in files})
-    partial = folder / f".{CARD}.{os.getpid()}"
-    partial.write_text(json.dumps(content_of(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, folder / CARD)
+    write_whole(folder / CARD, json.dumps(content_of(card), indent=2, ensure_ascii=False) + "\n")
     return card
 
 

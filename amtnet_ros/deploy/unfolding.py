@@ -18,7 +18,7 @@ from amtnet_ros.model.deployed import DeployedNetwork
 
 
 def read_as_checkpoint(folder: Path) -> dict[str, Any]:
-    """What a checkpoint of the network would hold, but for the state of its training; see `training.checkpoint`.
+    """What a checkpoint of the network would hold, but for the state of its training; see `model.checkpoint`.
 
     Raises UserError where the folder cannot be read, or holds two networks that are fused late.
     """
@@ -41,7 +41,8 @@ def read_network(folder: Path, card: ModelCard) -> AMTnet:
     """A model folder's network, in evaluation mode; it computes what the folder's fp32 graph does.
 
     Batch normalisations that were folded away are there again with statistics of nothing (mean 0, variance 1); to go
-    on learning they need real ones, see `training.statistics`. Raises UserError where the weights do not fit.
+    on learning they need real ones, see `training.initial.take_statistics`.
+    Raises UserError where the weights do not fit.
     """
     (network,) = make_networks(card)
     deployed = load_deployed(folder, card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from amtnet_ros.contracts import MicroTubes
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.frame_map import FrameDetections
+from amtnet_ros.files import WholeFile
 
 _VERSION = 1
 
@@ -77,15 +77,8 @@ def write_detections(file: Path, detections: VideoDetections) -> None:
         "scores": _joined([pair.scores for pair in pairs], (), np.float32),
         "class_scores": _joined([pair.class_scores for pair in pairs], (detections.n_classes,), np.float32),
     }
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as out:
-            np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot write: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with WholeFile(file) as temporary, temporary.open("wb") as out:
+        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
 
 
 def read_detections(file: Path) -> VideoDetections:

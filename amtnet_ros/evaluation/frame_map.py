@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Int64
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.evaluation.matching import match
-from amtnet_ros.evaluation.overlap import box_iou, candidate_pairs
+from amtnet_ros.evaluation.overlap import candidate_pairs
 from amtnet_ros.evaluation.precision import JudgedDetections, envelope_area, mean_over_classes
 from amtnet_ros.evaluation.tubes import Float64
 
@@ -76,7 +77,7 @@ def frame_map(
     correct = match(
         detection,
         truth,
-        box_iou(detected.boxes[detection], truths.boxes[truth]),
+        iou(detected.boxes[detection].T, truths.boxes[truth].T),
         score=detected.scores,
         n_truths=len(truths.frames),
         thresholds=[threshold],

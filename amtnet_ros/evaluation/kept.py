@@ -1,9 +1,8 @@
-"""A folder of kept detections: one file for each video, and what they were made with."""
+"""A folder of kept detections, one file for each video, and what they were made with; and how a model makes them."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,11 @@ from amtnet_ros.evaluation.detections import (
     read_detections,
     write_detections,
 )
+from amtnet_ros.files import write_whole
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 
+SECOND = 1_000_000_000
 _MANIFEST = "made_with.json"
 
 
@@ -27,7 +28,7 @@ _MANIFEST = "made_with.json"
 class KeptDetections:
     """Detections of the videos of one data set, by one model with one setting.
 
-    made_with: what the detections depend on (model, data set, delta, flow); text only.
+    made_with: name → text of all that the detections depend on: model, data set, delta, flow.
     """
 
     folder: Path
@@ -75,17 +76,8 @@ def make_kept(folder: Path, made_with: Mapping[str, str]) -> KeptDetections:
                     "choose another --detections folder, or delete this one"
                 )
         return kept
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = manifest.with_suffix(f".{os.getpid()}.part")
-        partial.write_text(json.dumps(dict(made_with), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, manifest)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write: {error.strerror}") from error
+    write_whole(manifest, json.dumps(dict(made_with), indent=2) + "\n", parents=True)
     return KeptDetections(folder, dict(made_with))
-
-
-SECOND = 1_000_000_000
 
 
 def detect_video(pipeline: Pipeline, video: AnnotatedVideo, delta: int) -> VideoDetections:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from amtnet_ros.contracts import Float32, Int64, Tube, TubeState, TubeUpdate
+from amtnet_ros.boxes import iou
+from amtnet_ros.contracts import Int64, Tube, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import SHARES, observed_frames
-from amtnet_ros.evaluation.overlap import box_iou
-from amtnet_ros.evaluation.tubes import ScoredTube, classification_accuracy
+from amtnet_ros.evaluation.tubes import Float64, ScoredTube, classification_accuracy
 from amtnet_ros.evaluation.video_map import Definition, VideoMap, video_map
 
 RIGHT_PLACE = 0.5
@@ -73,7 +73,8 @@ def detection_delays(video: AnnotatedVideo, updates: Iterable[TubeUpdate]) -> li
                 and len(tube.frames)
                 and tube.frames[-1] == update.frame
             ]
-            if boxes and _iou(_box_at(instance, update.frame), np.array(boxes)).max() >= RIGHT_PLACE:
+            actor = _boxes_at([instance], update.frame)
+            if boxes and iou(actor, np.array(boxes, np.float64).T).max() >= RIGHT_PLACE:
                 delays[i] = update.frame - int(instance.frames[0])
     return delays
 
@@ -101,13 +102,59 @@ class IdentityErrors:
         )
 
 
-def identity_errors(video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int]) -> IdentityErrors:
+@dataclass(frozen=True, slots=True)
+class IdentityScore:
+    """How well tubes keep actors apart, whatever they are said to do (IDF1; Ristani et al., ECCV 2016 workshops, §2).
+
+    right: boxes of actors on which their own tube lies, where each actor has one tube and each tube one actor, chosen
+    for the most such boxes. actors, tubes: boxes of all actors, and of all tubes in the frames in which an actor is.
+    """
+
+    right: int = 0
+    actors: int = 0
+    tubes: int = 0
+
+    def __add__(self, other: IdentityScore) -> IdentityScore:
+        return IdentityScore(self.right + other.right, self.actors + other.actors, self.tubes + other.tubes)
+
+    @property
+    def idf1(self) -> float:
+        """0..1."""
+        return 2 * self.right / max(self.actors + self.tubes, 1)
+
+
+def identity_score(video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int]) -> IdentityScore:
+    """Score whole tubes of these ids against the actors of a video, from an IoU of RIGHT_PLACE on."""
+    from scipy.optimize import linear_sum_assignment
+
+    chosen = [tube for tube in tubes if tube.id in counted and len(tube.frames)]
+    frames = np.unique(np.concatenate([np.zeros(0, np.int64), *(one.frames for one in video.instances)]))
+    common = np.zeros((len(video.instances), len(chosen)))
+    for row, actor in enumerate(video.instances):
+        for column, tube in enumerate(chosen):
+            _, mine, its = np.intersect1d(actor.frames, tube.frames, return_indices=True)
+            overlap = iou(actor.boxes[mine].T.astype(np.float64), tube.boxes[its].T.astype(np.float64))
+            common[row, column] = (overlap >= RIGHT_PLACE).sum()
+    rows, columns = linear_sum_assignment(common, maximize=True)
+    return IdentityScore(
+        right=int(common[rows, columns].sum()),
+        actors=sum(len(actor.frames) for actor in video.instances),
+        tubes=sum(int(np.isin(tube.frames, frames).sum()) for tube in chosen),
+    )
+
+
+def identity_errors(
+    video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int], *, any_class: bool = False
+) -> IdentityErrors:
     """Match tubes to actors frame by frame, and count where the match breaks (CLEAR MOT; Bernardin, Stiefelhagen 2008).
 
     tubes: whole; their frames ascend. counted: ids of those that take part. Only tubes of the actor's class are
-    matched, from an IoU of RIGHT_PLACE on. An actor keeps its tube as long as they overlap; the others are assigned
-    for the greatest sum of IoU.
+    matched (any_class: all are), from an IoU of RIGHT_PLACE on. An actor keeps its tube as long as they overlap; the
+    others are assigned for the greatest sum of IoU.
     """
+    if any_class:
+        instances = tuple(replace(instance, label=0) for instance in video.instances)
+        return identity_errors(replace(video, instances=instances), [tube._replace(label=0) for tube in tubes], counted)
     labels = {instance.label for instance in video.instances}
     chosen = [tube for tube in tubes if tube.id in counted and tube.label in labels and len(tube.frames)]
     last: dict[int, int] = {}  # instance → id of the tube it was last matched to
@@ -133,21 +180,21 @@ def _match_frame(
     here = [(tube, index) for tube in tubes if (index := _index(tube.frames, frame)) is not None]
     if not here or not actors:
         return {}
-    boxes = np.array([tube.boxes[index] for tube, index in here])
+    boxes = np.array([tube.boxes[index] for tube, index in here], np.float64)
     labels = np.array([tube.label for tube, _ in here])
-    iou = np.array([_iou(_box_at(video.instances[i], frame), boxes) for i in actors])
-    iou[labels[None] != np.array([video.instances[i].label for i in actors])[:, None]] = 0.0
-    iou[iou < RIGHT_PLACE] = 0.0
+    overlap = iou(_boxes_at([video.instances[i] for i in actors], frame)[..., None], boxes.T[:, None])
+    overlap[labels[None] != np.array([video.instances[i].label for i in actors])[:, None]] = 0.0
+    overlap[overlap < RIGHT_PLACE] = 0.0
     ids = [tube.id for tube, _ in here]
     kept = {row: ids.index(last[i]) for row, i in enumerate(actors) if last.get(i) in ids}
-    kept = {row: column for row, column in kept.items() if iou[row, column] > 0}
+    kept = {row: column for row, column in kept.items() if overlap[row, column] > 0}
     for row, column in kept.items():
-        best = iou[row, column]
-        iou[row], iou[:, column] = 0.0, 0.0
-        iou[row, column] = best
-    rows, columns = linear_sum_assignment(iou, maximize=True)
+        best = overlap[row, column]
+        overlap[row], overlap[:, column] = 0.0, 0.0
+        overlap[row, column] = best
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
     assigned = zip(rows.tolist(), columns.tolist(), strict=True)
-    return {actors[row]: ids[column] for row, column in assigned if iou[row, column] > 0}
+    return {actors[row]: ids[column] for row, column in assigned if overlap[row, column] > 0}
 
 
 def _index(frames: Int64, frame: int) -> int | None:
@@ -156,10 +203,7 @@ def _index(frames: Int64, frame: int) -> int | None:
     return i if i < len(frames) and frames[i] == frame else None
 
 
-def _box_at(instance: ActionInstance, frame: int) -> Float32:
-    """(4,) box of an actor in a frame between its first and last, interpolated where it is not annotated."""
-    return np.array([np.interp(frame, instance.frames, instance.boxes[:, i]) for i in range(4)], dtype=np.float32)
-
-
-def _iou(box: Float32, boxes: Float32) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return box_iou(np.broadcast_to(box, boxes.shape).astype(np.float64), boxes.astype(np.float64))
+def _boxes_at(instances: Sequence[ActionInstance], frame: int) -> Float64:
+    """(4, N) boxes of actors in a frame between the first and last of each, interpolated where it is not annotated."""
+    boxes = [[np.interp(frame, each.frames, each.boxes[:, i]) for each in instances] for i in range(4)]
+    return np.array(boxes, np.float32).astype(np.float64)

@@ -1,34 +1,15 @@
-"""Overlap of boxes and of tubes, many pairs at once."""
+"""Overlap of tubes, many pairs at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from amtnet_ros.boxes import iou, ranges
 from amtnet_ros.contracts import Int64
 from amtnet_ros.evaluation.tubes import Float64, TubeTable
 
 # Boxes compared at a time: bounds memory (some 200 bytes for each) whatever the number of tubes.
 _BATCH = 1 << 19
-
-
-def box_iou(first: Float64, second: Float64) -> Float64:
-    """Intersection over union of the i-th with the i-th box, (P, 4) and (P, 4) → (P,).
-
-    Boxes are x1 y1 x2 y2 with exclusive maximum: a side is x2 - x1. (On boxes with inclusive maximum, sides with "+1"
-    give the same numbers.)
-    """
-    width = np.minimum(first[:, 2], second[:, 2]) - np.maximum(first[:, 0], second[:, 0])
-    height = np.minimum(first[:, 3], second[:, 3]) - np.maximum(first[:, 1], second[:, 1])
-    common = np.maximum(width, 0.0) * np.maximum(height, 0.0)
-    union = box_area(first) + box_area(second) - common
-    iou: Float64 = common / np.maximum(union, np.finfo(np.float64).tiny)
-    return iou
-
-
-def box_area(boxes: Float64) -> Float64:
-    """Area in square pixels, (P, 4) → (P,)."""
-    area: Float64 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return area
 
 
 def candidate_pairs(detection_key: Int64, truth_key: Int64) -> tuple[Int64, Int64]:
@@ -40,15 +21,8 @@ def candidate_pairs(detection_key: Int64, truth_key: Int64) -> tuple[Int64, Int6
     order = np.argsort(truth_key, kind="stable")
     low = np.searchsorted(truth_key[order], detection_key, side="left")
     high = np.searchsorted(truth_key[order], detection_key, side="right")
-    detection = np.repeat(np.arange(len(detection_key)), high - low)
-    return detection, order[ranges(low, high)]
-
-
-def ranges(start: Int64, stop: Int64) -> Int64:
-    """Concatenate arange(start[i], stop[i]) for all i; every stop >= start."""
-    length = stop - start
-    before = np.cumsum(length) - length
-    return np.repeat(start - before, length) + np.arange(length.sum())
+    detection, place = ranges(low, high)
+    return detection, order[place]
 
 
 def tube_overlap(
@@ -78,19 +52,19 @@ def tube_overlap(
     meeting = np.flatnonzero(common >= max(min_common_frames, 1))
     for part in _batches(meeting, common):
         d, t = detection[part], truth[part]
-        of_detection = ranges(
+        _, of_detection = ranges(
             detections.offset[d] + start[part] - detections.first_frame[d],
             detections.offset[d] + stop[part] - detections.first_frame[d],
         )
-        of_truth = ranges(
+        _, of_truth = ranges(
             truths.offset[t] + start[part] - truths.first_frame[t],
             truths.offset[t] + stop[part] - truths.first_frame[t],
         )
         annotated = truths.annotated[of_truth]
-        iou = box_iou(detections.boxes[of_detection] + shift, truths.boxes[of_truth]) * annotated
+        overlap = iou((detections.boxes[of_detection] + shift).T, truths.boxes[of_truth].T) * annotated
         segment = np.cumsum(common[part]) - common[part]
         counted = np.add.reduceat(annotated, segment, dtype=np.int64)
-        spatial = np.add.reduceat(iou, segment) / np.maximum(counted, 1)
+        spatial = np.add.reduceat(overlap, segment) / np.maximum(counted, 1)
         result[part] = common[part] / union[part] * spatial
     return result
 

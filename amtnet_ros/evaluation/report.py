@@ -1,9 +1,8 @@
-"""An evaluation as tables, rows and JSON; all figures in percent."""
+"""An evaluation as JSON, tables, rows for a text and curves; all figures in percent."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.results import Evaluation, OnlineScores
 from amtnet_ros.evaluation.video_map import VideoMap
+from amtnet_ros.files import WholeFile
 
 SUMMARY_THRESHOLDS = (0.2, 0.5, 0.75)
 CLASS_THRESHOLDS = (0.2, 0.5, 0.75)
@@ -97,6 +96,74 @@ def latex_rows(result: Evaluation, name: str) -> str:
     return "\n".join(lines)
 
 
+def plot_curves(video_maps: Sequence[VideoMap], threshold: float, file: Path, title: str) -> None:
+    """One small plot for each class that has ground truth, a line for each definition; a PNG, whole or not at all.
+
+    Raises UserError if the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    positives = video_maps[0].judged.positives
+    labels = [label for label in range(len(positives)) if positives[label]]
+    columns = min(6, max(1, len(labels)))
+    rows = max(1, -(-len(labels) // columns))
+    figure = Figure(figsize=(2.2 * columns, 2.2 * rows + 0.6), layout="constrained")
+    figure.suptitle(f"{title}: precision over recall at overlap {threshold:g}")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in axes.flat[len(labels) :]:
+        axis.set_axis_off()
+    for axis, label in zip(axes.flat, labels, strict=False):
+        for scores, style in zip(video_maps, ("-", "--"), strict=False):
+            recall, precision = scores.judged.curve(label, threshold)
+            ap = scores.average_precision[scores.thresholds.index(threshold), label]
+            axis.plot(
+                [0, *recall],
+                [1, *precision],
+                label=f"{scores.definition.name} {100 * ap:.1f}",
+                linewidth=1.2,
+                linestyle=style,
+            )
+        axis.set(title=video_maps[0].classes[label], xlim=(0, 1), ylim=(0, 1.05))
+        axis.title.set_fontsize(8)
+        axis.legend(fontsize=6, loc="lower left")
+    figure.supxlabel("recall")
+    figure.supylabel("precision")
+    with WholeFile(file) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+
+
+def _video_map(scores: VideoMap) -> dict[str, float | None]:
+    figures = {f"{threshold:g}": _percent(scores.at(threshold)) for threshold in scores.thresholds}
+    return {**figures, "0.5:0.95": _percent(scores.strict_mean)}
+
+
+def _online(online: OnlineScores) -> dict[str, Any]:
+    return {
+        "observed": [
+            {
+                "share": observed.share,
+                "accuracy": _percent(observed.accuracy),
+                "video_map": {
+                    scores.definition.name: {f"{t:g}": _percent(scores.at(t)) for t in scores.thresholds}
+                    for scores in observed.video_maps
+                },
+            }
+            for observed in online.observed
+        ],
+        "delay_frames": {
+            "found": _percent(online.found),
+            "median": _number(online.median_delay),
+            "mean": _number(online.mean_delay),
+        },
+        "identity": {
+            "switches": online.identity.switches,
+            "fragmentations": online.identity.fragmentations,
+            "boxes": online.identity.boxes,
+            "followed": online.identity.followed,
+        },
+    }
+
+
 def _rows(result: Evaluation) -> list[tuple[str, ...]]:
     return [
         (
@@ -152,38 +219,6 @@ def _print_online(online: OnlineScores, console: Console) -> None:
     )
 
 
-def _video_map(scores: VideoMap) -> dict[str, float | None]:
-    figures = {f"{threshold:g}": _percent(scores.at(threshold)) for threshold in scores.thresholds}
-    return {**figures, "0.5:0.95": _percent(scores.strict_mean)}
-
-
-def _online(online: OnlineScores) -> dict[str, Any]:
-    return {
-        "observed": [
-            {
-                "share": observed.share,
-                "accuracy": _percent(observed.accuracy),
-                "video_map": {
-                    scores.definition.name: {f"{t:g}": _percent(scores.at(t)) for t in scores.thresholds}
-                    for scores in observed.video_maps
-                },
-            }
-            for observed in online.observed
-        ],
-        "delay_frames": {
-            "found": _percent(online.found),
-            "median": _number(online.median_delay),
-            "mean": _number(online.mean_delay),
-        },
-        "identity": {
-            "switches": online.identity.switches,
-            "fragmentations": online.identity.fragmentations,
-            "boxes": online.identity.boxes,
-            "followed": online.identity.followed,
-        },
-    }
-
-
 def _percent(share: float | np.floating[Any]) -> float | None:
     return _number(100 * float(share))
 
@@ -199,45 +234,3 @@ def _text(share: float | np.floating[Any]) -> str:
 def _latex(text: str) -> str:
     escaped: Sequence[str] = [f"\\{c}" if c in "&%$#_{}" else c for c in text]
     return "".join(escaped)
-
-
-def plot_curves(video_maps: Sequence[VideoMap], threshold: float, file: Path, title: str) -> None:
-    """One small plot for each class that has ground truth, a line for each definition; a PNG, whole or not at all.
-
-    Raises UserError if the file cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    positives = video_maps[0].judged.positives
-    labels = [label for label in range(len(positives)) if positives[label]]
-    columns = min(6, max(1, len(labels)))
-    rows = max(1, -(-len(labels) // columns))
-    figure = Figure(figsize=(2.2 * columns, 2.2 * rows + 0.6), layout="constrained")
-    figure.suptitle(f"{title}: precision over recall at overlap {threshold:g}")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axis in axes.flat[len(labels) :]:
-        axis.set_axis_off()
-    for axis, label in zip(axes.flat, labels, strict=False):
-        for scores, style in zip(video_maps, ("-", "--"), strict=False):
-            recall, precision = scores.judged.curve(label, threshold)
-            ap = scores.average_precision[scores.thresholds.index(threshold), label]
-            axis.plot(
-                [0, *recall],
-                [1, *precision],
-                label=f"{scores.definition.name} {100 * ap:.1f}",
-                linewidth=1.2,
-                linestyle=style,
-            )
-        axis.set(title=video_maps[0].classes[label], xlim=(0, 1), ylim=(0, 1.05))
-        axis.title.set_fontsize(8)
-        axis.legend(fontsize=6, loc="lower left")
-    figure.supxlabel("recall")
-    figure.supylabel("precision")
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(partial, format="png", dpi=120)
-        os.replace(partial, file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot write: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ Frames count from 0; boxes are in pixels, 0-based, exclusive maximum, one for ea
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import numpy as np
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.tubes import Float64, ScoredTube
+from amtnet_ros.files import WholeFile
 
 _KEYS = ("video", "label", "score", "first_frame", "boxes")
 
@@ -61,25 +61,18 @@ def write_tubes(file: Path, tubes: Iterable[ScoredTube], classes: tuple[str, ...
 
     Coordinates are rounded to 1/100 pixel; a box that is thinner than that keeps its full precision.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8") as out:
-            for tube in tubes:
-                boxes = np.asarray(tube.boxes, dtype=np.float64)
-                rounded = np.round(boxes, 2)
-                line = {
-                    "video": tube.video,
-                    "label": classes[tube.label],
-                    "score": float(tube.score),
-                    "first_frame": int(tube.first_frame),
-                    "boxes": (rounded if (rounded[:, 2:] > rounded[:, :2]).all() else boxes).tolist(),
-                }
-                out.write(json.dumps(line) + "\n")
-        os.replace(partial, file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot write: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with WholeFile(file) as temporary, temporary.open("w", encoding="utf-8") as out:
+        for tube in tubes:
+            boxes = np.asarray(tube.boxes, dtype=np.float64)
+            rounded = np.round(boxes, 2)
+            line = {
+                "video": tube.video,
+                "label": classes[tube.label],
+                "score": float(tube.score),
+                "first_frame": int(tube.first_frame),
+                "boxes": (rounded if (rounded[:, 2:] > rounded[:, :2]).all() else boxes).tolist(),
+            }
+            out.write(json.dumps(line) + "\n")
 
 
 def _tube(where: str, line: bytes, ground_truth: Dataset, test: set[str]) -> ScoredTube:

@@ -1,4 +1,4 @@
-"""Scored tubes, one by one and as a table: what every tube metric takes."""
+"""Scored tubes: one by one, with the accuracy of the best of each video, and as the table that tube metrics take."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ class ScoredTube:
     score: float
     first_frame: int
     boxes: NDArray[np.floating]
+
+
+def classification_accuracy(ground_truth: Dataset, tubes: Sequence[ScoredTube]) -> float:
+    """The share of test videos whose best-scoring tube has the video's label, 0..1.
+
+    A video without a tube is wrong. Of tubes with equal scores the one given first counts. A video with actions of
+    several classes is right with any of them; one without actions has no label and is left out. NaN if none is left.
+    """
+    best: dict[str, ScoredTube] = {}
+    for tube in tubes:
+        if tube.video not in best or tube.score > best[tube.video].score:
+            best[tube.video] = tube
+    labels = {name: {instance.label for instance in ground_truth.videos[name].instances} for name in ground_truth.test}
+    labelled = [name for name in ground_truth.test if labels[name]]
+    if not labelled:
+        return float("nan")
+    return sum(name in best and best[name].label in labels[name] for name in labelled) / len(labelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +149,3 @@ def _table(
         boxes=np.concatenate(boxes) if boxes else np.zeros((0, 4)),
         annotated=np.concatenate(annotated) if annotated else np.zeros(0, dtype=np.bool_),
     )
-
-
-def classification_accuracy(ground_truth: Dataset, tubes: Sequence[ScoredTube]) -> float:
-    """The share of test videos whose best-scoring tube has the video's label, 0..1.
-
-    A video without a tube is wrong. Of tubes with equal scores the one given first counts. A video with actions of
-    several classes is right with any of them; one without actions has no label and is left out. NaN if none is left.
-    """
-    best: dict[str, ScoredTube] = {}
-    for tube in tubes:
-        if tube.video not in best or tube.score > best[tube.video].score:
-            best[tube.video] = tube
-    labels = {name: {instance.label for instance in ground_truth.videos[name].instances} for name in ground_truth.test}
-    labelled = [name for name in ground_truth.test if labels[name]]
-    if not labelled:
-        return float("nan")
-    return sum(name in best and best[name].label in labels[name] for name in labelled) / len(labelled)

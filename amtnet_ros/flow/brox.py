@@ -11,6 +11,9 @@ around it, psi' is frozen (twice nested fixed-point iteration), and the linear s
 
 As in the motion tensor notation of Bruhn et al., the linearised data term is w^T J w with w = (du, dv, 1) and one
 symmetric 3x3 matrix J for each pixel.
+
+`BroxFlow` is the engine, `BroxSolver` computes the flow; on a GPU the relaxation is a Triton kernel, once it has given
+what torch gives.
 """
 
 from __future__ import annotations
@@ -31,6 +34,29 @@ from amtnet_ros.flow.relaxation import LinearSystem, Relaxation, relax
 from amtnet_ros.flow.torch_engine import TorchFlow
 
 _FIVE_POINT = (1 / 12, -8 / 12, 0.0, 8 / 12, -1 / 12)
+
+
+class BroxFlow(TorchFlow):
+    """Brox et al., preset `fast` or `paper`."""
+
+    def __init__(
+        self, preset: str = "fast", working_size: tuple[int, int] = WORKING_SIZE, device: str = "auto"
+    ) -> None:
+        if preset not in PRESETS:
+            raise UserError(f"flow: unknown preset 'brox:{preset}'; use one of {', '.join(PRESETS)}")
+        super().__init__(f"brox:{preset}", working_size, device)
+        if self.device.type == "cpu":
+            self._largest = 1  # several pairs at once do not fit into its cache
+        width, height = working_size
+        relaxation = relax if self.device.type == "cpu" else gpu_relaxation(self.device)
+        self._solver = BroxSolver(PRESETS[preset], height, width, relaxation).to(self.device)
+
+    def _prepare(self, image: UInt8) -> UInt8:
+        return to_grey(image, self.working_size)
+
+    def _flow(self, previous: Tensor, current: Tensor) -> Tensor:
+        flow: Tensor = self._solver(previous, current)
+        return flow
 
 
 class BroxSolver(nn.Module):
@@ -138,29 +164,6 @@ def warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     grid = torch.stack([x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1], dim=-1)
     inside = (grid.abs().amax(dim=-1) <= 1).to(flow.dtype).unsqueeze(1)
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=True), inside
-
-
-class BroxFlow(TorchFlow):
-    """Brox et al., preset `fast` or `paper`."""
-
-    def __init__(
-        self, preset: str = "fast", working_size: tuple[int, int] = WORKING_SIZE, device: str = "auto"
-    ) -> None:
-        if preset not in PRESETS:
-            raise UserError(f"flow: unknown preset 'brox:{preset}'; use one of {', '.join(PRESETS)}")
-        super().__init__(f"brox:{preset}", working_size, device)
-        if self.device.type == "cpu":
-            self._largest = 1  # several pairs at once do not fit into its cache
-        width, height = working_size
-        relaxation = relax if self.device.type == "cpu" else gpu_relaxation(self.device)
-        self._solver = BroxSolver(PRESETS[preset], height, width, relaxation).to(self.device)
-
-    def _prepare(self, image: UInt8) -> UInt8:
-        return to_grey(image, self.working_size)
-
-    def _flow(self, previous: Tensor, current: Tensor) -> Tensor:
-        flow: Tensor = self._solver(previous, current)
-        return flow
 
 
 def gpu_relaxation(device: torch.device) -> Relaxation:

@@ -10,7 +10,7 @@ import numpy as np
 from amtnet_ros.contracts import Frame, UInt8
 from amtnet_ros.flow.contract import FlowEngine, check_pair, to_working_size
 from amtnet_ros.flow.encoding import encode_flow, flow_scale
-from amtnet_ros.flow.stack import FlowStack, Placement, is_needed
+from amtnet_ros.flow.stack import FlowStack, StackPlacement, is_needed
 
 KeyFrame = tuple[Frame, UInt8 | None]
 """A frame and its stack of flow images, (h, w, 3 * length) uint8; None where the model has no motion stream."""
@@ -28,7 +28,7 @@ class Motion:
     """
 
     def __init__(
-        self, engine: FlowEngine | None, rate: float, size: tuple[int, int], placement: Placement, length: int
+        self, engine: FlowEngine | None, rate: float, size: tuple[int, int], placement: StackPlacement, length: int
     ) -> None:
         self._engine, self._rate = engine, rate
         self._stack = FlowStack(placement, size, length)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.device.name import PROVIDERS, parse_device
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import WORKING_SIZE, check_pair, to_grey
 
-GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+GPU, CPU = PROVIDERS["cuda"], PROVIDERS["cpu"]
 INPUTS, OUTPUT = ("previous", "current"), "flow"
 
 
@@ -60,16 +61,16 @@ class OnnxFlow:
 def _providers(device: str) -> list[tuple[str, dict[str, Any]]]:
     import onnxruntime
 
-    name, _, index = device.partition(":")
-    if name not in ("auto", "cpu", "cuda") or not (index or "0").isdigit():
-        raise UserError(f"flow: unknown device '{device}'; use auto, cpu or cuda:N")
+    asked = parse_device(device)
+    if asked is not None and asked.kind == "tensorrt":
+        raise UserError(f"flow: device '{device}' is for models; use auto, cpu or cuda:N")
     there = GPU in onnxruntime.get_available_providers()
-    if name == "cuda" and not there:
+    if asked is not None and asked.kind == "cuda" and not there:
         raise UserError(f"flow: device '{device}': this ONNX Runtime has no {GPU}; install onnxruntime-gpu, or use cpu")
     cpu: tuple[str, dict[str, Any]] = (CPU, {})
-    if name == "cpu" or not there:
+    if not there or (asked is not None and asked.kind == "cpu"):
         return [cpu]
-    return [(GPU, {"device_id": int(index or 0), "use_tf32": 0}), cpu]
+    return [(GPU, {"device_id": asked.index if asked else 0, "use_tf32": 0}), cpu]
 
 
 def _open(file: Path, providers: list[tuple[str, dict[str, Any]]]) -> Any:

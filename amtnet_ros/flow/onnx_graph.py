@@ -8,7 +8,6 @@ weights. What is unrolled here node by node (levels, warps, sweeps) has a loop i
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import write_whole
 from amtnet_ros.flow.brox_options import PRESETS, BroxOptions, chebyshev_weights, level_sizes, smoothing_kernel
 from amtnet_ros.flow.contract import WORKING_SIZE
 from amtnet_ros.flow.onnx_engine import INPUTS, OUTPUT
@@ -40,15 +40,7 @@ def write_flow_graph(spec: str, file: Path, working_size: tuple[int, int] = WORK
     if kind != "brox" or (preset or "fast") not in PRESETS:
         raise UserError(f"flow: '{spec}' cannot be written as a graph; use one of brox:{', brox:'.join(PRESETS)}")
     width, height = working_size
-    model = brox_graph(PRESETS[preset or "fast"], height, width)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(model.SerializeToString())
-        os.replace(temporary, file)
-    except OSError as error:
-        raise UserError(f"flow: {file} cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, brox_graph(PRESETS[preset or "fast"], height, width).SerializeToString())
 
 
 def brox_graph(options: BroxOptions, height: int, width: int) -> onnx.ModelProto:

@@ -14,13 +14,13 @@ import numpy as np
 
 from amtnet_ros.contracts import UInt8
 
-Placement = Literal["centred", "causal", "past"]
+StackPlacement = Literal["centred", "causal", "past"]
 
 LENGTH = 5
 """Flow images in a stack, as in the paper."""
 
 # From a frame to the first flow image of its stack, by the stack's length.
-_OFFSET: dict[Placement, Callable[[int], int]] = {
+_OFFSET: dict[StackPlacement, Callable[[int], int]] = {
     "centred": lambda length: -(length // 2),
     "causal": lambda length: 1 - length,
     "past": lambda length: -length,
@@ -28,7 +28,7 @@ _OFFSET: dict[Placement, Callable[[int], int]] = {
 
 
 def window(
-    t: int, n_flows: int, placement: Placement = "centred", length: int = LENGTH, first: int = 0
+    t: int, n_flows: int, placement: StackPlacement = "centred", length: int = LENGTH, first: int = 0
 ) -> tuple[int, ...]:
     """Indices of the `length` flow images in the stack of frame t, ascending.
 
@@ -46,7 +46,7 @@ def window(
     return tuple(min(index, last) for index in range(start, start + length))
 
 
-def is_needed(flow: int, key: int, delta: int, placement: Placement = "centred", length: int = LENGTH) -> bool:
+def is_needed(flow: int, key: int, delta: int, placement: StackPlacement = "centred", length: int = LENGTH) -> bool:
     """Whether the flow image of frame `flow` is in the stack of a frame key, key + delta, key + 2 delta ...
 
     With a large delta most are not. Ends of videos, where windows are shifted, are left out of account: push what this
@@ -66,7 +66,7 @@ class FlowStack:
 
     def __init__(
         self,
-        placement: Placement = "centred",
+        placement: StackPlacement = "centred",
         size: tuple[int, int] | None = (300, 300),
         length: int = LENGTH,
         capacity: int = 64,

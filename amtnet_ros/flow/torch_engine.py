@@ -1,33 +1,19 @@
-"""What the flow engines in torch share: the device, CUDA graphs, and what happens when the GPU's memory is full."""
+"""What the flow engines in torch share: CUDA graphs, and what happens when the GPU's memory is full."""
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.device.cuda_graph import CapturedGraph
+from amtnet_ros.device.torch_device import choose_torch_device
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import check_pair
-
-
-def choose_device(text: str) -> torch.device:
-    """`auto` (the GPU if torch can use one), `cpu`, `cuda` or `cuda:N`. Raises UserError where that cannot be had."""
-    if text == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(text)
-    except RuntimeError:
-        raise UserError(f"flow: unknown device '{text}'; use auto, cpu or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"flow: device '{text}' is not supported; use auto, cpu or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"flow: device '{text}' is not there; torch sees {torch.cuda.device_count()} GPUs; use cpu")
-    return device
 
 
 class TorchFlow(ABC):
@@ -40,8 +26,8 @@ class TorchFlow(ABC):
     def __init__(self, name: str, working_size: tuple[int, int], device: str) -> None:
         self.name = name
         self.working_size = working_size
-        self.device = choose_device(device)
-        self._graphs: dict[int, _CudaGraph] = {}
+        self.device = choose_torch_device(device)
+        self._graphs: dict[int, CapturedGraph] = {}
         self._largest: int | None = None
 
     @abstractmethod
@@ -89,32 +75,6 @@ class TorchFlow(ABC):
                 flow = self._flow(*pair)
             else:
                 if len(previous) not in self._graphs:
-                    self._graphs[len(previous)] = _CudaGraph(self._flow, pair, self.device)
-                flow = self._graphs[len(previous)](*pair).cpu()
+                    self._graphs[len(previous)] = CapturedGraph(lambda *both: (self._flow(*both),), pair, self.device)
+                (flow,) = (result.cpu() for result in self._graphs[len(previous)](*pair))
         return np.ascontiguousarray(flow.numpy(), dtype=np.float32)
-
-
-class _CudaGraph:
-    """A function of two tensors, captured once and replayed: one launch instead of hundreds."""
-
-    def __init__(
-        self, function: Callable[[Tensor, Tensor], Tensor], example: tuple[Tensor, Tensor], device: torch.device
-    ) -> None:
-        with torch.cuda.device(device):
-            self._inputs = [tensor.to(device) for tensor in example]
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):  # compiles kernels and fills caches, which cannot be done while capturing
-                for _ in range(2):
-                    function(*self._inputs)
-            torch.cuda.current_stream().wait_stream(side)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._output = function(*self._inputs)
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        """The result lies in the graph's own memory until the next call."""
-        for own, given in zip(self._inputs, inputs, strict=True):
-            own.copy_(given)
-        self._graph.replay()
-        return self._output

@@ -72,7 +72,7 @@ class Int8:
     accuracy: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ActorRule:
     """The numbers by which two answers become one, see `actors.fusion.Rule`; what each means stands there."""
 
@@ -112,8 +112,8 @@ class ModelCard:
 
     actions: what the two-stream network tells apart, called `labels` in the file; the index is a micro-tube's label.
     image_size: side in pixels of the square input.
-    streams: what the network looks at; fusion, trunk, motion_trunk, motion_stride: see the
-    network.
+    streams: what the network looks at.
+    fusion, trunk, motion_stride: see the network.
     delta: default distance of a pair in frames at the nominal `rate` (frames a second of the training video).
     flow: present where there is a motion stream. normalisation: of each stream, done inside the graph.
     precision: of the encode graph's arithmetic. opset: of both graphs.
@@ -131,7 +131,6 @@ class ModelCard:
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
     trunk: str
-    motion_trunk: str | None = None
     motion_stride: int = within(1, least=1)
     delta: int = within(1, least=1)
     rate: float = within(30.0, above=0)
@@ -185,6 +184,8 @@ def read_card(folder: Path) -> ModelCard:
         raise UserError(f"{path}: must hold keys and values")
     if content.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path}: format {content['format']} is not known here (known: {FORMAT}); update amtnet_ros")
+    if content.pop("motion_trunk", None) is not None:  # a key of the tag with-all-variants, null in most cards
+        raise UserError(f"{path}: its streams have two kinds of trunks, which this version does not know")
     try:
         card = card_of(content)
     except UserError as error:

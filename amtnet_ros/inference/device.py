@@ -1,63 +1,20 @@
-"""Which device computes: `auto`, `cpu`, `cuda:N` or `tensorrt:N`, and what ONNX Runtime needs to be told for it."""
+"""Which device ONNX Runtime computes on, and what it needs to be told for it."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import onnxruntime as ort
 
+from amtnet_ros.device.name import PROVIDERS, Device, parse_device
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import cache_folder
 from amtnet_ros.inference.card import ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.contract import PRECISIONS, Precision
 
 log = logging.getLogger(__name__)
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A device that was asked for by name. index: of the GPU."""
-
-    kind: Literal["cpu", "cuda", "tensorrt"]
-    index: int = 0
-
-    @property
-    def name(self) -> str:
-        """As the user writes it."""
-        return "cpu" if self.kind == "cpu" else f"{self.kind}:{self.index}"
-
-    @property
-    def provider(self) -> str:
-        """ONNX Runtime's name for it."""
-        return PROVIDERS[self.kind]
-
-    @property
-    def memory(self) -> tuple[str, int]:
-        """Where arrays lie, in ONNX Runtime's words."""
-        return ("cpu", 0) if self.kind == "cpu" else ("cuda", self.index)
-
-
-def parse_device(text: str) -> Device | None:
-    """`cpu`, `cuda`, `cuda:1`, `tensorrt:0`; None for `auto`. Raises UserError for anything else."""
-    if text == "auto":
-        return None
-    match = re.fullmatch(r"(?:(cpu)|(cuda|tensorrt)(?::(\d+))?)", text)
-    if match is None:
-        raise UserError(f"device '{text}' is not known; use auto, cpu, cuda:N or tensorrt:N")
-    if match[1]:
-        return Device("cpu")
-    kind: Literal["cuda", "tensorrt"] = "cuda" if match[2] == "cuda" else "tensorrt"
-    return Device(kind, int(match[3] or 0))
 
 
 def gpu_present() -> bool:
@@ -127,12 +84,6 @@ def choose_precision(asked: Precision, device: Device, card: ModelCard) -> Liter
     elif asked != card.precision:
         raise UserError(f"model '{card.name}': its {ENCODE} is {card.precision}; export it with --precision {asked}")
     return asked
-
-
-def cache_folder() -> Path:
-    """Where engines built for this machine are kept: $AMTNET_CACHE, else the user's cache folder."""
-    given = os.environ.get("AMTNET_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "amtnet_ros"
 
 
 def provider_chain(device: Device, card: ModelCard) -> list[tuple[str, dict[str, Any]]]:

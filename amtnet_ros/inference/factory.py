@@ -8,7 +8,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
 from amtnet_ros.inference.contract import Engine, EngineName, Precision
-from amtnet_ros.inference.resize import Placement
+from amtnet_ros.inference.resize import ResizePlacement
 
 
 def make_engine(
@@ -19,7 +19,7 @@ def make_engine(
     precision: Precision = "auto",
     threads: int = 0,
     require_gpu: bool = False,
-    resize: Placement = "auto",
+    resize: ResizePlacement = "auto",
 ) -> Engine:
     """Load a model.
 
@@ -66,8 +66,8 @@ def make_actor_engine(
         raise UserError(f"model '{card.name}' has no actor stream; set actor_stream to false, or use another model")
     if engine == "torch":
         try:
+            from amtnet_ros.device.torch_device import choose_torch_device
             from amtnet_ros.inference.torch_actor import TorchActorEngine
-            from amtnet_ros.inference.torch_engine import choose_torch_device
         except ImportError as error:
             raise UserError(
                 f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md"
@@ -89,13 +89,16 @@ def _make_torch_engine(
     precision: Precision,
     threads: int,
     require_gpu: bool,
-    resize: Placement,
+    resize: ResizePlacement,
 ) -> Engine:
     try:
-        from amtnet_ros.inference.torch_engine import TorchEngine, choose_torch_device
+        from amtnet_ros.device.torch_device import choose_torch_device
+        from amtnet_ros.inference.torch_engine import TorchEngine
     except ImportError as error:
         raise UserError(f"the torch engine needs torch, torchvision and onnx ({error}); see docs/engines.md") from error
-    chosen = choose_torch_device(device, require_gpu)
+    chosen = choose_torch_device(device)
+    if require_gpu and chosen.type != "cuda":
+        raise UserError("require_gpu is set, but the model would run on the CPU")
     if precision == "int8":
         raise UserError("the torch engine does not run int8 graphs; use the engine onnxruntime, or another precision")
     half = precision == "fp16" or (precision == "auto" and chosen.type == "cuda")

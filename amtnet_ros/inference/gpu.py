@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import re
+
+from amtnet_ros.device.name import gpu_in
 
 
 class _Memory(ctypes.Structure):
@@ -49,10 +50,9 @@ def gpu_energy(provider: str) -> float | None:
 
 def _device(provider: str) -> tuple[ctypes.CDLL, ctypes.c_void_p] | None:
     """The library and the GPU's handle in it."""
-    if not re.search(r"cuda|tensorrt", provider, re.IGNORECASE) or (nvml := _nvml()) is None:
+    if (gpu := gpu_in(provider)) is None or (nvml := _nvml()) is None:
         return None
-    number = re.search(r":(\d+)", provider)
     handle = ctypes.c_void_p()
-    if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(number[1]) if number else 0), ctypes.byref(handle)):
+    if nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(gpu.index), ctypes.byref(handle)):
         return None
     return nvml, handle

@@ -13,13 +13,14 @@ import numpy as np
 import onnxruntime as ort
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
-from amtnet_ros.inference.device import Device, provider_chain, resize_chain
+from amtnet_ros.inference.device import provider_chain, resize_chain
 from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
 from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
-from amtnet_ros.inference.resize import Placement, resize_on_host, resizes_on_device
+from amtnet_ros.inference.resize import ResizePlacement, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class OnnxRuntimeEngine:
         device: Device,
         precision: Literal["fp32", "fp16", "int8"],
         threads: int = 0,
-        resize: Placement = "auto",
+        resize: ResizePlacement = "auto",
     ) -> None:
         """resize: where the image is; see `make_engine`."""
         self.card = card

@@ -8,8 +8,8 @@ from typing import Any
 
 import onnxruntime as ort
 
+from amtnet_ros.device.name import PROVIDERS, Device
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.device import PROVIDERS, Device
 
 
 def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:

@@ -35,7 +35,8 @@ def read(kind: type[Record], content: Mapping[str, Any]) -> Record:
 
     Raises UserError, "KEY: what is wrong with it", with the keys of nested records and places in lists before it.
     """
-    return _record(kind, content, "")
+    record: Record = _record(kind, content, "")
+    return record
 
 
 def written(record: Any) -> Any:

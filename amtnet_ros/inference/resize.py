@@ -15,16 +15,16 @@ from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import to_working_size
 
-Placement = Literal["auto", "host", "device"]
-PLACEMENTS: tuple[Placement, ...] = ("auto", "host", "device")
+ResizePlacement = Literal["auto", "host", "device"]
+RESIZE_PLACEMENTS: tuple[ResizePlacement, ...] = ("auto", "host", "device")
 SIZES_KEPT = 64
 """A device keeps the matrices of so many sizes of images; more would be cameras that change theirs all the time."""
 
 
-def resizes_on_device(placement: Placement, gpu: bool) -> bool:
+def resizes_on_device(placement: ResizePlacement, gpu: bool) -> bool:
     """Whether the device resizes. `auto`: a GPU does; on a CPU OpenCV is faster. Raises UserError if it is unknown."""
-    if placement not in PLACEMENTS:
-        raise UserError(f"resize '{placement}' is not known; use {', '.join(PLACEMENTS)}")
+    if placement not in RESIZE_PLACEMENTS:
+        raise UserError(f"resize '{placement}' is not known; use {', '.join(RESIZE_PLACEMENTS)}")
     return gpu if placement == "auto" else placement == "device"
 
 

@@ -14,10 +14,11 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.device.cuda_graph import CapturedGraph
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
-from amtnet_ros.inference.resize import SIZES_KEPT, Placement, resize_matrices, resize_on_host, resizes_on_device
+from amtnet_ros.inference.resize import SIZES_KEPT, ResizePlacement, resize_matrices, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import CANDIDATES, Survivors, check_pair, network_inputs, to_micro_tubes
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.deployed import deploy, weight_names
@@ -39,7 +40,7 @@ class TorchEngine:
         device: torch.device,
         half: bool,
         threads: int = 0,
-        resize: Placement = "auto",
+        resize: ResizePlacement = "auto",
     ) -> None:
         """resize: where the image is; see `make_engine`."""
         self.card = card
@@ -55,7 +56,7 @@ class TorchEngine:
         on_device = resizes_on_device(resize, device.type != "cpu")
         side = card.image_size
         self._resize = TorchResize(device, side) if on_device else partial(resize_on_host, side=side)
-        self._graph: _CapturedEncoder | None = None
+        self._graph: CapturedGraph | None = None
         self._warm_up()
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
@@ -65,9 +66,9 @@ class TorchEngine:
     def encode_batch(self, frames: Sequence[Frame], flow_stacks: Sequence[UInt8 | None]) -> list[Encoded]:
         tensors = self._inputs(frames, flow_stacks)
         if self._graph is not None and len(frames) == 1:
-            first, second = self._graph(tensors)
+            first, second = (share.clone() for share in self._graph(*tensors))
         else:
-            first, second = self._encode([x.to(self._device, non_blocking=True) for x in tensors])
+            first, second = self._encode(*(x.to(self._device, non_blocking=True) for x in tensors))
         return [Encoded(first[i], second[i], frame.index, frame.stamp, frame.size) for i, frame in enumerate(frames)]
 
     @torch.inference_mode()
@@ -88,7 +89,7 @@ class TorchEngine:
         inputs = network_inputs(self.card, frames, flow_stacks, self._resize)
         return [torch.as_tensor(inputs[stream]) for stream in self.card.streams]
 
-    def _encode(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def _encode(self, *images: Tensor) -> tuple[Tensor, Tensor]:
         """images: of each stream, (B, S, S, channels) uint8 on the device → both shares."""
         first, second = self._network(*(x.to(self._dtype) for x in self._normalise(images)))
         return first, second
@@ -101,32 +102,7 @@ class TorchEngine:
             encoded = self.encode(blank, stack)
             self.detect(encoded, encoded, Selection())
         if self._device.type == "cuda":
-            with torch.cuda.device(self._device):  # a capture sees the current device's work only
-                self._graph = _CapturedEncoder(self, self._inputs([blank], [stack]))
-
-
-class _CapturedEncoder:
-    """The encoding of one frame as a CUDA graph: one launch instead of some hundred."""
-
-    def __init__(self, engine: TorchEngine, example: Sequence[Tensor]) -> None:
-        self._inputs = [x.to(engine._device) for x in example]
-        beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.inference_mode(), torch.cuda.stream(beside):
-            for _ in range(3):
-                engine._encode(self._inputs)
-        torch.cuda.current_stream().wait_stream(beside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(self._graph):
-            self._outputs = engine._encode(self._inputs)
-
-    def __call__(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """images: on the host or the device → both shares, the caller's own."""
-        for mine, given in zip(self._inputs, images, strict=True):
-            mine.copy_(given, non_blocking=True)
-        self._graph.replay()
-        first, second = (x.clone() for x in self._outputs)
-        return first, second
+            self._graph = CapturedGraph(self._encode, self._inputs([blank], [stack]), self._device)
 
 
 class TorchResize:
@@ -197,10 +173,7 @@ def make_networks(card: ModelCard) -> list[AMTnet]:
     parts = [(stream,) for stream in card.streams] if card.fusion == "late" else [card.streams]
     fusion = card.fusion if card.fusion in ("mean", "concat") else "sum"
     n, size = len(card.actions), card.image_size
-    return [
-        AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride, card.motion_trunk)).eval()
-        for part in parts
-    ]
+    return [AMTnet(NetworkOptions(n, card.trunk, part, fusion, size, card.motion_stride)).eval() for part in parts]
 
 
 def load_deployed(folder: Path, card: ModelCard) -> torch.nn.Module:
@@ -222,23 +195,6 @@ def read_weights(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, Tens
     if missing:
         raise UserError(f"the graph holds no weight '{missing[0]}'; the torch engine needs a model exported as fp32")
     return {name: torch.from_numpy(onnx.numpy_helper.to_array(found[name]).copy()) for name in names}
-
-
-def choose_torch_device(text: str, require_gpu: bool = False) -> torch.device:
-    """`auto`, `cpu` or `cuda:N` → a device torch can use. Raises UserError where it cannot, or a GPU is required."""
-    if text.startswith("tensorrt"):
-        raise UserError(f"device '{text}' needs the engine onnxruntime, not torch")
-    if text == "auto":
-        text = "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(text)
-    except RuntimeError as error:
-        raise UserError(f"device '{text}' is not known; use auto, cpu or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {text}: torch sees {torch.cuda.device_count()} CUDA devices here")
-    if require_gpu and device.type != "cuda":
-        raise UserError("require_gpu is set, but the model would run on the CPU")
-    return device
 
 
 def _rank_within(labels: Tensor, n_classes: int) -> Tensor:

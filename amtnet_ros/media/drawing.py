@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy as np
 
 from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.options import check_options, option
+from amtnet_ros.tube_boxes import Box, grow
 
 Colour = tuple[int, int, int]
 
@@ -37,10 +37,10 @@ class Style:
 
 @dataclass
 class _Track:
-    """One tube as of now, its newest boxes with their stamps (ascending), and for how many updates it has been over."""
+    """One tube as of now, its newest boxes (ascending by stamp), and for how many updates it has been over."""
 
     tube: Tube
-    boxes: deque[tuple[int, Float32]] = field(default_factory=deque)
+    boxes: list[Box] = field(default_factory=list)
     over_for: int = 0
 
 
@@ -73,12 +73,7 @@ class TubePainter:
                 known = _Track(tube)
             track = self._tracks[tube.id] = known
             track.tube = tube
-            for stamp, box in zip(tube.stamps.tolist(), tube.boxes, strict=True):
-                while track.boxes and track.boxes[-1][0] >= stamp:  # a box sent again replaces the one sent before
-                    track.boxes.pop()
-                track.boxes.append((stamp, box))
-            while len(track.boxes) > max(self.style.trail_length, 1) + self._delay:
-                track.boxes.popleft()
+            grow(track.boxes, tube, max(self.style.trail_length, 1) + self._delay)
 
     def draw(self, image: UInt8, stamp: int) -> UInt8:
         """A copy of the image of that stamp (ns) with its tubes.
@@ -92,10 +87,10 @@ class TubePainter:
         tracks = sorted(self._tracks.values(), key=lambda track: -track.tube.score)  # the best label lies the best
         visible = [(track, box) for track in tracks if (box := self._box_at(track, stamp)) is not None]
         for track, _ in visible:
-            past = [box for when, box in track.boxes if when <= stamp]
+            past = [seen.box for seen in track.boxes if seen.stamp <= stamp]
             pen.trail(past[max(0, len(past) - self.style.trail_length) :], colour_of(track.tube.id))
         for track, box in visible:
-            self._draw_box(pen, track, box, seen=any(when == stamp for when, _ in track.boxes))
+            self._draw_box(pen, track, box, seen=any(one.stamp == stamp for one in track.boxes))
         for track, box in visible:
             pen.label(self.caption(track.tube, stamp), box, colour_of(track.tube.id))
         return picture
@@ -110,11 +105,11 @@ class TubePainter:
         """Where the tube is drawn in the image of that stamp, or None where it is not."""
         if track.tube.state == TubeState.TENTATIVE and not self.style.draw_tentative:
             return None
-        for when, box in reversed(track.boxes):
-            if when == stamp:
-                return box
-            if when < stamp:
-                return box if track.tube.state == TubeState.COASTING else None
+        for seen in reversed(track.boxes):
+            if seen.stamp == stamp:
+                return seen.box
+            if seen.stamp < stamp:
+                return seen.box if track.tube.state == TubeState.COASTING else None
         return None
 
     @staticmethod

@@ -14,7 +14,6 @@ The fields of a line:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
-from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile, unwritable
 from amtnet_ros.libraries import library
+from amtnet_ros.tube_boxes import Box, grow
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,12 +44,12 @@ class TubeSummary:
 
 @dataclass
 class _Growing:
-    """A tube that lives: its newest state, and the boxes so far as they will be written."""
+    """A tube that lives: its newest state, and its boxes so far."""
 
     tube: Tube
     image_size: tuple[int, int]
     class_name: str
-    boxes: list[dict[str, Any]] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
     confirmed: bool = False
 
 
@@ -61,15 +61,14 @@ class TubeRecorder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._whole = WholeFile(path, parents=True)
         self._growing: dict[tuple[UUID, int], _Growing] = {}
         self._frame_id = ""
         self.summaries: list[TubeSummary] = []
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = self._temporary.open("w", encoding="utf-8")
+            self._file: TextIO = self._whole.temporary.open("w", encoding="utf-8")
         except OSError as error:
-            raise UserError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from None
+            raise unwritable(path, error) from None
 
     def add(self, update: TubeUpdate, session: UUID, labels: Sequence[str] | Mapping[int, str], frame_id: str) -> None:
         """Take in one step. labels: the classes' names, by label; frame_id: of the source image."""
@@ -79,10 +78,7 @@ class TubeRecorder:
             growing = self._growing.setdefault((session, tube.id), _Growing(tube, update.image_size, name))
             growing.tube, growing.class_name = tube, name
             growing.confirmed |= tube.state == TubeState.ACTIVE
-            for box in _boxes_of(tube):
-                while growing.boxes and growing.boxes[-1]["stamp"] >= box["stamp"]:
-                    growing.boxes.pop()  # a box sent again replaces the one sent before
-                growing.boxes.append(box)
+            grow(growing.boxes, tube)
             if tube.state == TubeState.ENDED:
                 self._write(session, self._growing.pop((session, tube.id)))
 
@@ -92,12 +88,12 @@ class TubeRecorder:
             self._write(session, growing)
         self._growing.clear()
         self._file.close()
-        os.replace(self._temporary, self._path)
+        self._whole.keep()
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
         self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._whole.discard()
 
     def __enter__(self) -> TubeRecorder:
         return self
@@ -123,7 +119,7 @@ class TubeRecorder:
             "frame_id": self._frame_id,
             "image_width": growing.image_size[0],
             "image_height": growing.image_size[1],
-            "boxes": growing.boxes,
+            "boxes": [_as_written(box) for box in growing.boxes],
         }
         self._file.write(json.dumps(line) + "\n")
         self.summaries.append(
@@ -139,24 +135,22 @@ class TubeRecorder:
         )
 
 
-def _boxes_of(tube: Tube) -> list[dict[str, Any]]:
-    return [
-        {
-            "stamp": int(stamp),
-            "box": [round(float(value), 2) for value in box],
-            "score": round(float(score), 4),
-            "interpolated": bool(interpolated),
-        }
-        for stamp, box, score, interpolated in zip(tube.stamps, tube.boxes, tube.scores, tube.interpolated, strict=True)
-    ]
+def _as_written(box: Box) -> dict[str, Any]:
+    return {
+        "stamp": box.stamp,
+        "box": [round(value, 2) for value in box.box.tolist()],
+        "score": round(box.score, 4),
+        "interpolated": box.interpolated,
+    }
 
 
 def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
     """The confirmed tubes as a rich table, by start. origin: the stamp (ns) from which the times count."""
-    Table = library("rich.table", "the table of tubes").Table  # noqa: N806
     confirmed = sorted((tube for tube in summaries if tube.confirmed), key=lambda tube: tube.start)
     unconfirmed = len(summaries) - len(confirmed)
-    table = Table(title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None)
+    table: Table = library("rich.table", "the table of tubes").Table(
+        title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None
+    )
     table.add_column("id", justify="right")
     table.add_column("class")
     for column in ("score", "from – to [s]", "length [s]", "boxes"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile
 from amtnet_ros.libraries import library
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ def _rotation(frame: av.VideoFrame) -> float:
     """Degrees by which the frame is to be turned counter-clockwise. PyAV names them from 12.2 on."""
     if hasattr(frame, "rotation"):
         return float(frame.rotation)
-    matrices = [side for side in frame.side_data if side.type.name == "DISPLAYMATRIX"]
+    side_data: Any = frame.side_data
+    matrices = [side for side in side_data if side.type.name == "DISPLAYMATRIX"]
     if not matrices:
         return 0.0
     # Nine 32-bit numbers, row by row: a, b, u, c, d, v … of FFmpeg's libavutil/display.h, the first two in 16.16.
@@ -182,13 +183,12 @@ class VideoWriter:
     _CLOCK = Fraction(1, 90_000)
 
     def __init__(self, path: Path, rate: float = 30.0) -> None:
-        self._path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._file = WholeFile(path, parents=True)
         self._rate, self._av = rate, _pyav()
         self._last_tick = -1
         self._stream: av.VideoStream | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = self._av.open(str(self._temporary), "w", format=_container_of(path))
+            self._container = self._av.open(str(self._file.temporary), "w", format=_container_of(path))
         except (self._av.FFmpegError, OSError) as error:
             raise UserError(f"{path}: cannot be written ({_why(error)})") from None
 
@@ -214,13 +214,13 @@ class VideoWriter:
             return False
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        os.replace(self._temporary, self._path)
+        self._file.keep()
         return True
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
         self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -233,7 +233,8 @@ class VideoWriter:
 
     def _open_stream(self, image: UInt8) -> av.VideoStream:
         height, width = image.shape[:2]
-        stream = self._container.add_stream("libx264", rate=Fraction(self._rate).limit_denominator(1001))
+        rate = Fraction(self._rate).limit_denominator(1001)
+        stream: av.VideoStream = self._container.add_stream("libx264", rate=rate)
         stream.width, stream.height = width + width % 2, height + height % 2  # 4:2:0 needs even sizes
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = self._CLOCK

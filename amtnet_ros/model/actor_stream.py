@@ -37,11 +37,11 @@ class ActorStream(nn.Module):
     def forward(self, pictures: Tensor, memory: Tensor, earlier: Tensor, count: Tensor) -> Look:
         """Look at the next picture of each person.
 
-        pictures: (N, 3, 172, 172) float RGB in 0..1. memory: (N, MEMORY), zeros at the start. earlier: (N, 480), the sum
-        of the features of the earlier pictures of the last second; count: (N, 1), how many they were.
+        pictures: (N, 3, 172, 172) float RGB in 0..1. memory: (N, MEMORY), zeros at the start. earlier: (N, 480), the
+        sum of the features of the earlier pictures of the last second; count: (N, 1), how many they were.
         """
-        parts = memory.split([math.prod(shape) for shape in memory_shapes()], dim=1)
-        remembered = [part.unflatten(1, shape) for part, shape in zip(parts, memory_shapes(), strict=True)]  # type: ignore[no-untyped-call]
+        parts = torch.split(memory, [math.prod(shape) for shape in memory_shapes()], dim=1)
+        remembered = [part.reshape(-1, *shape) for part, shape in zip(parts, memory_shapes(), strict=True)]
         features, newer = self.network.step(pictures, tuple(remembered))
         said = self.network.say((earlier + features) / (count + 1))
         flat = torch.cat([part.flatten(1) for part in newer], dim=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile, unwritable
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.streams import NetworkOptions
 
@@ -22,8 +22,10 @@ FORMAT = "amtnet-checkpoint-1"
 class TrainingFacts:
     """What a model's card says of the training data, so that an export need not understand experiments.
 
-    dataset, split, seed: of the training. deltas: distances of the pairs in frames; 0 is a single frame.
-    flow: the engine of the flow images; placement: of their window, see flow.stack.
+    dataset, split, seed: of the training.
+    deltas: distances of the pairs in frames; 0 is a single frame.
+    flow: the engine of the flow images.
+    placement: of their window, see flow.stack.
     """
 
     dataset: str
@@ -36,17 +38,11 @@ class TrainingFacts:
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write a file whole or not at all. Raises UserError if it cannot be written; an older one is then untouched."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
+    with WholeFile(path, durable=True) as temporary, temporary.open("wb") as file:
+        try:
             torch.save({"format": FORMAT, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        raise UserError(f"{path}: the checkpoint cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        except RuntimeError as error:  # so torch reports a full disk
+            raise unwritable(path, error) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -95,6 +91,8 @@ def make_network(content: dict[str, Any], source: str) -> AMTnet:
             f"{source}: a classifier of close-ups, which finds nobody; name it in initial.rgb or initial.flow"
         )
     options = dict(content["options"])
+    if options.pop("motion_trunk", None) is not None:  # of the tag with-all-variants
+        raise UserError(f"{source}: its streams have two kinds of trunks, which this version does not know")
     network = AMTnet(NetworkOptions(**{**options, "streams": tuple(options["streams"])}))
     network.load_state_dict(averaged_weights(content))
     return network.eval()

@@ -15,9 +15,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
 from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.fusion import fuse_maps
 from amtnet_ros.model.heads import MicroTubeHeads, PairHead
-from amtnet_ros.model.streams import IN_CHANNELS, look
+from amtnet_ros.model.streams import IN_CHANNELS, fuse_maps, look
 
 
 class MergedHeads(nn.Module):

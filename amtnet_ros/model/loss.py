@@ -1,4 +1,8 @@
-"""Which priors answer for which micro-tubes, and the loss over them (Two-Stream AMTnet §3.1; Liu et al., SSD)."""
+"""What each prior should say, and the losses over all of them (Two-Stream AMTnet §3.1; Liu et al., SSD).
+
+`make_targets` gives priors to the micro-tubes they answer for; `multibox_loss` is the paper's. A teacher's scores in
+place of labels, the boxes' overlap and open borders are not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,10 @@ from amtnet_ros.model.priors import decode_micro_tubes, encode_micro_tubes, pair
 POSITIVE_IOU = 0.5
 BACKGROUND, IGNORED = -1, -2
 NEGATIVES_PER_POSITIVE = 3
+
 IGNORED_WEIGHT = 0.3
-"""What a teacher's word on a prior that labels leave open counts, against one on a positive."""
+"""Weight of the teacher's scores at an ignored prior; at a positive it is 1."""
+
 BORDER = 0.005
 """A box this close to the picture's border (as a share of its side: about a pixel) is taken to be cut off by it."""
 
@@ -24,19 +30,12 @@ BORDER = 0.005
 class Targets(NamedTuple):
     """What each prior should say.
 
-    labels: (B, M) int64, 0 the background, IGNORED where the prior may say anything; offsets: (B, M, 8), defined at
-    positives.
+    labels: (B, M) int64; 0 is the background, IGNORED takes no part in the loss.
+    offsets: (B, M, 8), defined at positives.
     """
 
     labels: Tensor
     offsets: Tensor
-
-
-class Losses(NamedTuple):
-    """Scalars; both are sums divided by the batch's number of positives."""
-
-    classification: Tensor
-    localisation: Tensor
 
 
 def make_targets(
@@ -59,6 +58,64 @@ def make_targets(
     return Targets(torch.stack(all_labels), torch.stack(all_offsets))
 
 
+def match_priors(micro_tubes: Tensor, priors: Tensor, negative_iou: float = POSITIVE_IOU) -> Tensor:
+    """Assign ground-truth micro-tubes to priors.
+
+    A prior is positive where the mean of its two IoUs with a micro-tube reaches 0.5; the best prior of each micro-tube
+    is positive in any case.
+    micro_tubes: (K, 2, 4) corners, shares of the input.
+    priors: (M, 4) centre-size.
+    negative_iou: priors whose mean IoU lies between this and 0.5 are ignored (the paper ignores none).
+    Returns (M,) int64: the index of the micro-tube, BACKGROUND, or IGNORED.
+    """
+    if len(micro_tubes) == 0:
+        return torch.full((len(priors),), BACKGROUND, dtype=torch.int64, device=priors.device)
+    corners = to_corners(priors)
+    overlap = (pairwise_iou(corners, micro_tubes[:, 0]) + pairwise_iou(corners, micro_tubes[:, 1])) / 2
+    best, matched = overlap.max(dim=1)
+    unmatched = torch.where(best >= negative_iou, IGNORED, BACKGROUND)
+    matched = torch.where(best >= POSITIVE_IOU, matched, unmatched)
+    # Micro-tubes claim their best priors in order of overlap, so that two never end up sharing one.
+    claims = overlap.clone()
+    for _ in range(len(micro_tubes)):
+        prior, tube = divmod(int(claims.argmax()), claims.shape[1])
+        matched[prior] = tube
+        claims[prior] = -1
+        claims[:, tube] = -1
+    return matched
+
+
+class Losses(NamedTuple):
+    """Scalars; both are sums divided by the batch's number of positives."""
+
+    classification: Tensor
+    localisation: Tensor
+
+
+def multibox_loss(
+    logits: Tensor, offsets: Tensor, targets: Targets, label_smoothing: float = 0.0, taught: Tensor | None = None
+) -> Losses:
+    """Cross-entropy over positives and hardest negatives, smooth L1 over the positives' offsets.
+
+    logits: (B, M, C + 1).
+    offsets: (B, M, 8).
+    label_smoothing: share of a positive's target that is spread over all classes (0 in the paper).
+    taught: a teacher's logits (B, M, C + 1), in place of the positives' labels; see `taught_classification`.
+    """
+    positive = targets.labels > 0
+    n_positive = positive.sum().clamp(min=1)
+    negative = hardest_negatives(logits, targets.labels)
+    if taught is None:
+        on_positives = F.cross_entropy(
+            logits[positive].float(), targets.labels[positive], reduction="sum", label_smoothing=label_smoothing
+        )
+    else:
+        on_positives = taught_classification(logits, targets.labels, taught)
+    on_negatives = F.cross_entropy(logits[negative].float(), targets.labels[negative], reduction="sum")
+    localisation = F.smooth_l1_loss(offsets[positive].float(), targets.offsets[positive], reduction="sum")
+    return Losses((on_positives + on_negatives) / n_positive, localisation / n_positive)
+
+
 def hardest_negatives(logits: Tensor, labels: Tensor) -> Tensor:
     """For each sample the 3 negatives a positive with the highest -log p(background).
 
@@ -76,8 +133,10 @@ def hardest_negatives(logits: Tensor, labels: Tensor) -> Tensor:
 def taught_classification(logits: Tensor, labels: Tensor, taught: Tensor) -> Tensor:
     """Cross-entropy with a teacher's scores, over the priors that overlap an actor (Hinton et al., distillation, 2015).
 
-    Positives count wholly, priors that labels leave open by IGNORED_WEIGHT. logits, taught: (B, M, C + 1), the
-    network's and the teacher's logits; labels: (B, M) as in Targets. Returns the sum.
+    Positives have weight 1, ignored priors IGNORED_WEIGHT.
+    logits, taught: (B, M, C + 1), the network's and the teacher's logits.
+    labels: (B, M) as in Targets.
+    Returns the sum.
     """
     near = labels != 0
     weights = torch.where(labels[near] > 0, 1.0, IGNORED_WEIGHT)
@@ -100,12 +159,13 @@ def overlap_loss(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
 def cut_at_border(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
     """The offsets of boxes as the picture's border would cut them, where it cuts the boxes to be found.
 
-    Boxes are clipped to the picture before anyone sees them, so what is said about the part beyond is neither right
-    nor wrong. A loss that asks for the border itself is missed to both sides, and clipping keeps the misses to the
-    inside: the boxes end too early. Not in the paper.
+    Detections are clipped to the picture, so a predicted box that reaches beyond the border is not wrong there. A loss
+    whose target is the border itself punishes it all the same; predictions then scatter to both sides of the border,
+    and since clipping mends one side only, boxes end too early on average. Not in the paper.
 
-    offsets: (B, M, 8), any float dtype, see `encode_micro_tubes`; priors: (M, 4) centre-size, shares of the input.
-    Returns offsets (B, M, 8), of which all but those of positives that reach too far are as they were.
+    offsets: (B, M, 8), any float dtype, see `encode_micro_tubes`.
+    priors: (M, 4) centre-size, shares of the input.
+    Returns offsets (B, M, 8), changed only at positives that reach beyond a border which cuts their target.
     """
     positive = targets.labels > 0
     anchors = priors.expand(len(offsets), -1, -1)[positive]
@@ -124,50 +184,3 @@ def cut_at_border(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
     result = offsets.clone()
     result[positive] = torch.where(changed, encode_micro_tubes(cut, anchors).to(offsets.dtype), offsets[positive])
     return result
-
-
-def multibox_loss(
-    logits: Tensor, offsets: Tensor, targets: Targets, label_smoothing: float = 0.0, taught: Tensor | None = None
-) -> Losses:
-    """Cross-entropy over positives and hardest negatives, smooth L1 over the positives' offsets.
-
-    logits: (B, M, C + 1); offsets: (B, M, 8). label_smoothing spreads this share of a positive's target over all
-    classes (0 in the paper). taught: a teacher's logits (B, M, C + 1), that take the place of the positives' labels.
-    """
-    positive = targets.labels > 0
-    n_positive = positive.sum().clamp(min=1)
-    negative = hardest_negatives(logits, targets.labels)
-    if taught is None:
-        on_positives = F.cross_entropy(
-            logits[positive].float(), targets.labels[positive], reduction="sum", label_smoothing=label_smoothing
-        )
-    else:
-        on_positives = taught_classification(logits, targets.labels, taught)
-    on_negatives = F.cross_entropy(logits[negative].float(), targets.labels[negative], reduction="sum")
-    localisation = F.smooth_l1_loss(offsets[positive].float(), targets.offsets[positive], reduction="sum")
-    return Losses((on_positives + on_negatives) / n_positive, localisation / n_positive)
-
-
-def match_priors(micro_tubes: Tensor, priors: Tensor, negative_iou: float = POSITIVE_IOU) -> Tensor:
-    """Assign ground-truth micro-tubes to priors.
-
-    micro_tubes: (K, 2, 4) corners, shares of the input; priors: (M, 4) centre-size.
-    A prior is positive where the mean of its two IoUs with a micro-tube reaches 0.5; the best prior of each micro-tube
-    is positive in any case. negative_iou: from this mean IoU up to 0.5 a prior is neither positive nor background (the
-    paper has none such). Returns (M,) int64: the index of the micro-tube, BACKGROUND, or IGNORED.
-    """
-    if len(micro_tubes) == 0:
-        return torch.full((len(priors),), BACKGROUND, dtype=torch.int64, device=priors.device)
-    corners = to_corners(priors)
-    overlap = (pairwise_iou(corners, micro_tubes[:, 0]) + pairwise_iou(corners, micro_tubes[:, 1])) / 2
-    best, matched = overlap.max(dim=1)
-    unmatched = torch.where(best >= negative_iou, IGNORED, BACKGROUND)
-    matched = torch.where(best >= POSITIVE_IOU, matched, unmatched)
-    # Micro-tubes claim their best priors in order of overlap, so that two never end up sharing one.
-    claims = overlap.clone()
-    for _ in range(len(micro_tubes)):
-        prior, tube = divmod(int(claims.argmax()), claims.shape[1])
-        matched[prior] = tube
-        claims[prior] = -1
-        claims[:, tube] = -1
-    return matched

@@ -75,7 +75,7 @@ class CausalConv(nn.Module):
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
         self.size = size
-        self.weight = nn.Parameter(torch.empty(size, channels, 1, 1))
+        self.weight = nn.Parameter(torch.randn(size, channels, 1, 1) / size)
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, clips: int) -> Tensor:
@@ -93,8 +93,8 @@ class CausalConv(nn.Module):
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The newest picture (N, c, h, w) after those in memory → what is seen of all, and the newer memory.
 
-        memory: (N, (size - 1) · h, w, c), the pictures one below the other, oldest first. A convolution over their
-        rows, as far apart as a picture is high, needs no other order of the values: it runs fastest where it is shipped.
+        memory: (N, (size - 1) · h, w, c), the pictures one below the other, oldest first. So a convolution over rows
+        that are as far apart as a picture is high does it, and ONNX Runtime needs no other order of the 8-bit values.
         """
         channels, height = x.shape[1:3]
         seen = torch.cat([memory, x.permute(0, 2, 3, 1)], dim=1)
@@ -120,7 +120,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, clips: int, keep: Tensor | None = None) -> Tensor:
         """(clips · T, c, h, w) → (clips · T, channels, h / stride, w / stride).
 
-        keep: (clips, 1, 1, 1, 1), what each clip's branch is multiplied by beside its gain.
+        keep: (clips, 1, 1, 1), what each clip's branch is multiplied by beside its gain.
         """
         y = self._in_space(x)
         if self.temporal is not None:
@@ -143,8 +143,9 @@ class Block(nn.Module):
         kept = x if self.skip is None else self.skip(mean_pool(x, 3, self._stride))
         branch = self.gain * self.project(y)
         if keep is not None:
-            branch = (branch.unflatten(0, (len(keep), -1)) * keep).flatten(0, 1)
-        return kept + branch
+            branch = branch * keep.repeat_interleave(len(branch) // len(keep), dim=0)
+        total: Tensor = kept + branch
+        return total
 
 
 class MoViNet(nn.Module):
@@ -196,7 +197,8 @@ class MoViNet(nn.Module):
         blocks = list(self._blocks(self.groups[groups:]))
         for number, block in enumerate(blocks, start=1):
             x = block(x, clips, self._keep(clips, number / len(blocks), x.device))
-        return F.relu6(self.project(x)).mean(dim=(2, 3)).unflatten(0, (clips, -1))
+        pooled = F.relu6(self.project(x)).mean(dim=(2, 3))
+        return pooled.reshape(clips, -1, FEATURES)
 
     def say(self, mean: Tensor) -> Answers:
         """From the mean of the features of the pictures of the last second, (B, 480)."""
@@ -230,7 +232,7 @@ class MoViNet(nn.Module):
         if not self.training or not self.drop_path:
             return None
         probability = 1 - self.drop_path * depth
-        return torch.bernoulli(torch.full((clips, 1, 1, 1, 1), probability, device=device)) / probability
+        return torch.bernoulli(torch.full((clips, 1, 1, 1), probability, device=device)) / probability
 
 
 def memory_shapes() -> tuple[tuple[int, int, int], ...]:

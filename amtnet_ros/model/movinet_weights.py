@@ -17,14 +17,14 @@ SHA256 = "979b57300669d82f5c8e9467f1e899ca008b91ddbdc12095ea056c7aeea52f4e"
 """Of movinet_a0_stream_weights.npz; Apache-2.0."""
 
 
-def load_kinetics_weights(network: MoViNet, path: Path) -> None:
+def load_kinetics_weights(network: MoViNet, path: Path, sha256: str = SHA256) -> None:
     """Give a network the weights of a file, all but those of its own answers.
 
     The file holds int8 `NAME.weight` with a `NAME.scale` for each output channel, float32 `NAME.bias`, and a `gain` for
-    each block. Raises UserError if it is missing, or is another than the one meant.
+    each block. sha256: of the file. Raises UserError if it is missing, or is another than the one meant.
     """
     own = network.state_dict()
-    weights = {_our_name(name): value for name, value in _read(path).items()}
+    weights = {_our_name(name): value for name, value in _read(path, sha256).items()}
     for name, value in weights.items():
         own[name].copy_(_as_shaped(value, own[name]))
     left = set(own) - set(weights) - {"answer.weight", "answer.bias"}
@@ -32,13 +32,13 @@ def load_kinetics_weights(network: MoViNet, path: Path) -> None:
         raise UserError(f"{path}: lacks {', '.join(sorted(left))}")
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, sha256: str) -> dict[str, Tensor]:
     """Weights by the file's names, in floats."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: the weights to start from cannot be read ({error.strerror})") from error
-    if hashlib.sha256(content).hexdigest() != SHA256:
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"{path}: not the file whose weights are meant (its SHA-256 is another); get it anew")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file}
@@ -53,7 +53,7 @@ def _widened(name: str, value: np.ndarray, arrays: dict[str, np.ndarray]) -> np.
     if not name.endswith(".weight"):
         return np.asarray(value, dtype=np.float32)
     scale = arrays[name.removesuffix("weight") + "scale"]
-    return value.astype(np.float32) * scale.reshape(-1, *[1] * (value.ndim - 1))
+    return np.asarray(value.astype(np.float32) * scale.reshape(-1, *[1] * (value.ndim - 1)))
 
 
 def _our_name(name: str) -> str:

@@ -1,4 +1,8 @@
-"""Priors: the default boxes against which micro-tubes are predicted (SSD; Two-Stream AMTnet §3.1)."""
+"""Priors: the default boxes against which micro-tubes are predicted (SSD; Two-Stream AMTnet §3.1).
+
+Here are the priors themselves, micro-tubes as offsets against them and back, and the boxes' two forms and overlap in
+torch.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,8 @@ ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
 PRIORS_PER_CELL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)
 STRIDES = (8, 16, 32, 64)
 REFERENCE_SIZE = 300
-
-
-def prior_steps(image_size: int, cells: Sequence[int]) -> tuple[float, ...]:
-    """Distance in input pixels between neighbouring priors of each feature map.
-
-    The first four maps have the strides of SSD; the coarsest two spread their cells evenly (100 and 300 at 300x300).
-    """
-    return tuple(float(s) for s in STRIDES) + tuple(image_size / n for n in cells[len(STRIDES) :])
+CENTRE_VARIANCE = 0.1
+SIZE_VARIANCE = 0.2
 
 
 def make_priors(image_size: int, cells: Sequence[int]) -> Float32:
@@ -52,8 +50,33 @@ def make_priors(image_size: int, cells: Sequence[int]) -> Float32:
     return priors
 
 
-CENTRE_VARIANCE = 0.1
-SIZE_VARIANCE = 0.2
+def prior_steps(image_size: int, cells: Sequence[int]) -> tuple[float, ...]:
+    """Distance in input pixels between neighbouring priors of each feature map.
+
+    The first four maps have the strides of SSD; the coarsest two spread their cells evenly (100 and 300 at 300x300).
+    """
+    return tuple(float(s) for s in STRIDES) + tuple(image_size / n for n in cells[len(STRIDES) :])
+
+
+def encode_micro_tubes(micro_tubes: Tensor, priors: Tensor) -> Tensor:
+    """Offsets of micro-tubes against their priors.
+
+    micro_tubes: (M, 2, 4) corners, shares of the input; priors: (M, 4) centre-size.
+    Returns (M, 8): for each of the two boxes the centre's shift in prior sizes / 0.1 and the log size ratio / 0.2.
+    """
+    boxes = to_centre_size(micro_tubes)
+    shift = (boxes[..., :2] - priors[:, None, :2]) / (priors[:, None, 2:] * CENTRE_VARIANCE)
+    growth = torch.log(boxes[..., 2:] / priors[:, None, 2:]) / SIZE_VARIANCE
+    return torch.cat([shift, growth], dim=-1).flatten(1)
+
+
+def decode_micro_tubes(offsets: Tensor, priors: Tensor) -> Tensor:
+    """The inverse of `encode_micro_tubes`: (..., M, 8) offsets and (M, 4) priors → (..., M, 2, 4) corners."""
+    pairs = offsets.reshape(*offsets.shape[:-1], 2, 4)
+    anchors = priors[:, None, :]
+    centres = anchors[..., :2] + pairs[..., :2] * CENTRE_VARIANCE * anchors[..., 2:]
+    sizes = anchors[..., 2:] * torch.exp(pairs[..., 2:] * SIZE_VARIANCE)
+    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=-1)
 
 
 def to_corners(boxes: Tensor) -> Tensor:
@@ -76,24 +99,3 @@ def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
     areas = [(b[:, 2:] - b[:, :2]).clamp(min=0).prod(-1) for b in (first, second)]
     union = areas[0][:, None] + areas[1][None, :] - overlap
     return overlap / union.clamp(min=torch.finfo(union.dtype).tiny)
-
-
-def encode_micro_tubes(micro_tubes: Tensor, priors: Tensor) -> Tensor:
-    """Offsets of micro-tubes against their priors.
-
-    micro_tubes: (M, 2, 4) corners, shares of the input; priors: (M, 4) centre-size.
-    Returns (M, 8): for each of the two boxes the centre's shift in prior sizes / 0.1 and the log size ratio / 0.2.
-    """
-    boxes = to_centre_size(micro_tubes)
-    shift = (boxes[..., :2] - priors[:, None, :2]) / (priors[:, None, 2:] * CENTRE_VARIANCE)
-    growth = torch.log(boxes[..., 2:] / priors[:, None, 2:]) / SIZE_VARIANCE
-    return torch.cat([shift, growth], dim=-1).flatten(1)
-
-
-def decode_micro_tubes(offsets: Tensor, priors: Tensor) -> Tensor:
-    """The inverse of `encode_micro_tubes`: (..., M, 8) offsets and (M, 4) priors → (..., M, 2, 4) corners."""
-    pairs = offsets.reshape(*offsets.shape[:-1], 2, 4)
-    anchors = priors[:, None, :]
-    centres = anchors[..., :2] + pairs[..., :2] * CENTRE_VARIANCE * anchors[..., 2:]
-    sizes = anchors[..., 2:] * torch.exp(pairs[..., 2:] * SIZE_VARIANCE)
-    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=-1)

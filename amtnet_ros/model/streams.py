@@ -1,8 +1,11 @@
-"""The trunks of one or both streams, fused: what looks at a frame, whatever is made of it afterwards."""
+"""The trunks of one or both streams, and the fusion of their maps for each scale (Two-Stream AMTnet §3.1).
+
+This is all that looks at a frame, whatever is made of it afterwards.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.model import efficientnet_lite, mobilenet_v2, vgg16  # noqa: F401  (they register their trunks)
-from amtnet_ros.model.fusion import FUSIONS, fuse_maps, fuse_one, fused_channels
+from amtnet_ros.model import efficientnet_lite, vgg16  # noqa: F401  (they register their trunks)
 from amtnet_ros.model.trunk import TRUNKS, Trunk
 
 STREAMS = ("rgb", "flow")
 STACK_LENGTH = 5
 IN_CHANNELS = {"rgb": 3, "flow": 3 * STACK_LENGTH}
+
+FUSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": lambda appearance, motion: appearance + motion,
+    "mean": lambda appearance, motion: (appearance + motion) / 2,
+    "concat": lambda appearance, motion: torch.cat([appearance, motion], dim=1),
+}
+"""Name → function of the two feature maps (B, C, H, W) of one frame. The paper orders concatenated channels
+[A_t, A_t+delta, F_t, F_t+delta]; the split heads hold the same weights as [A_t, F_t] and [A_t+delta, F_t+delta]."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +35,8 @@ class NetworkOptions:
 
     streams: 'rgb', 'flow', or both in this order.
     fusion: 'sum', 'mean' or 'concat'; ignored with one stream.
-    motion_trunk: the motion stream's, where it is another than `trunk`.
-    motion_stride: the motion stream sees means of so many by so many pixels; flow is smooth, and costs less so.
+    motion_stride: the motion stream's trunk sees the image shrunk by this factor, by the mean of each square of
+    stride x stride pixels: flow is smooth, and a smaller image costs less.
     """
 
     n_classes: int
@@ -35,12 +45,10 @@ class NetworkOptions:
     fusion: str = "sum"
     image_size: int = 300
     motion_stride: int = 1
-    motion_trunk: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (self.trunk, self.motion_trunk):
-            if name is not None and name not in TRUNKS:
-                raise UserError(f"unknown trunk '{name}'; there are: {', '.join(sorted(TRUNKS))}")
+        if self.trunk not in TRUNKS:
+            raise UserError(f"unknown trunk '{self.trunk}'; there are: {', '.join(sorted(TRUNKS))}")
         if self.streams not in (("rgb",), ("flow",), STREAMS):
             raise UserError(f"streams must be rgb, flow, or both, not {list(self.streams)}")
         if self.fusion not in FUSIONS:
@@ -48,25 +56,45 @@ class NetworkOptions:
         if self.image_size % self.motion_stride:
             raise UserError(f"image_size {self.image_size} is no multiple of motion_stride {self.motion_stride}")
 
-    def trunk_of(self, stream: str) -> str:
-        """The name of a stream's trunk."""
-        return self.motion_trunk if stream == "flow" and self.motion_trunk else self.trunk
-
     def stride(self, stream: str) -> int:
-        """Of a stream's input: so many pixels a side become one."""
+        """How many pixels, a side, of a stream's image are averaged into one that its trunk sees."""
         return self.motion_stride if stream == "flow" else 1
 
 
 def look(trunk: nn.Module, images: Tensor, stride: int, cells: Sequence[int]) -> list[Tensor]:
-    """A trunk's six maps, of `cells` a side, of normalised images (B, C, S, S) of which it sees every stride-th part.
+    """A trunk's six maps (B, channels, n, n), n from `cells`, of normalised images (B, C, S, S).
 
-    Maps of a smaller picture have fewer cells: each then stands for several.
+    stride: the trunk sees the mean of each square of stride x stride pixels. Its maps then have fewer cells, and are
+    brought to `cells` a side by repeating each cell.
     """
     if stride == 1:
         maps: list[Tensor] = trunk(images)
         return maps
     seen = trunk(F.avg_pool2d(images, stride))
     return [F.interpolate(x, size=(n, n), mode="nearest") for x, n in zip(seen, cells, strict=True)]
+
+
+def fuse_maps(fusion: str, appearance: Sequence[Tensor], motion: Sequence[Tensor]) -> list[Tensor]:
+    """Six appearance maps and six motion maps of one frame → six fused maps."""
+    fuse = FUSIONS[fusion]
+    return [fuse(a, f) for a, f in zip(appearance, motion, strict=True)]
+
+
+def fuse_one(fusion: str, stream: str, maps: Sequence[Tensor]) -> list[Tensor]:
+    """Six maps of one stream, 'rgb' or 'flow', where the other's are missing → six fused maps.
+
+    With `sum` and `mean` both streams share the heads' weights, and these maps take the place of the missing ones. With
+    `concat` each stream has weights of its own: the missing maps become zero, and these count twice.
+    """
+    if fusion != "concat":
+        return fuse_maps(fusion, maps, maps)
+    own, nothing = [2 * x for x in maps], [torch.zeros_like(x) for x in maps]
+    return fuse_maps(fusion, own, nothing) if stream == "rgb" else fuse_maps(fusion, nothing, own)
+
+
+def fused_channels(fusion: str, channels: Sequence[int]) -> tuple[int, ...]:
+    """Channels of the fused maps."""
+    return tuple(2 * c if fusion == "concat" else c for c in channels)
 
 
 class Streams(nn.Module):
@@ -76,24 +104,19 @@ class Streams(nn.Module):
         """Raises UserError where a picture is too small for a trunk."""
         super().__init__()
         self.options = options
-        self.trunks = nn.ModuleDict(
-            {stream: TRUNKS[options.trunk_of(stream)](IN_CHANNELS[stream]) for stream in options.streams}
-        )
+        self.trunks = nn.ModuleDict({stream: TRUNKS[options.trunk](IN_CHANNELS[stream]) for stream in options.streams})
         trunk = self.trunk(options.streams[0])
         both = len(options.streams) == 2
         self.channels = fused_channels(options.fusion, trunk.channels) if both else trunk.channels
         self.cells = trunk.cells(options.image_size)
         self.dropout = nn.Dropout2d(0.0)  # of the fused maps, in training; the rate is the experiment's
         for stream in options.streams:
-            own, name = self.trunk(stream), options.trunk_of(stream)
-            if (own.channels, own.cells(options.image_size)) != (trunk.channels, self.cells):
-                raise UserError(f"the maps of {name} are not of the same shape as those of {options.trunk}")
             seen = options.image_size // options.stride(stream)
-            if min(own.cells(seen)) < 1:
-                raise UserError(f"{name} finds nothing left to look at in {stream} of {seen}x{seen} pixels")
+            if min(trunk.cells(seen)) < 1:
+                raise UserError(f"{options.trunk}: {stream} images of {seen}x{seen} pixels are too small for its maps")
             images = IN_CHANNELS[stream] // 3
-            self.register_buffer(f"{stream}_mean", torch.tensor(own.mean * images).view(-1, 1, 1), persistent=False)
-            self.register_buffer(f"{stream}_std", torch.tensor(own.std * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_mean", torch.tensor(trunk.mean * images).view(-1, 1, 1), persistent=False)
+            self.register_buffer(f"{stream}_std", torch.tensor(trunk.std * images).view(-1, 1, 1), persistent=False)
 
     def trunk(self, stream: str) -> Trunk:
         """The trunk of a stream."""

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
 
+from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.contract import Engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
+from amtnet_ros.ros.camera_info import intrinsics_from_info
 from amtnet_ros.ros.depth import DepthInput
+from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.monitor import Monitor
 from amtnet_ros.ros.outputs import Outputs
 from amtnet_ros.ros.parameters import Parameters, Settings
-from amtnet_ros.ros.qos import NEWEST_IMAGE, SubscriptionEventCallbacks
-from amtnet_ros.ros.worker import Step, Worker
+from amtnet_ros.ros.places import ActorPlaces, Intrinsics
+from amtnet_ros.ros.worker import Done, Step, Worker
+
+_RECTIFIED = re.compile(r"/([^/]*_)?rect[^/]*$")
+"""Topics of images without distortion, as image_pipeline names them: image_rect, image_rect_color …"""
 
 
-class Camera:
-    """What belongs to one camera alone; the node tells all its cameras the same.
+class CameraChannel:
+    """What belongs to one camera alone; the node tells all its cameras the same. The listener of its worker.
 
     name: that of one of several, with which its topics begin (NAME/image, NAME/action_tubes, ~/NAME/debug_image …);
     the only camera's is "", its topics are image, action_tubes and so on.
@@ -34,29 +38,26 @@ class Camera:
         self._log = node.get_logger().get_child(name) if name else node.get_logger()
         self.monitor = Monitor(node, name, self._log, parameters)
         self._engine: Engine | None = None
+        self._actors: ActorEngine | None = None
         self._worker: Worker | None = None
         self._outputs: Outputs | None = None
-        self._inputs: list[Subscription[Any]] = []
+        self._inputs: list[InputTopic] = []
+        self._depth: DepthInput | None = None
+        self._info: CameraInfo | None = None
+        self._rectified = False
 
     # What the node tells
 
-    def configure(self, engine: Engine) -> None:
-        """Make a pipeline on this engine, and offer the topics. Takes the engine over: `free` closes it.
+    def configure(self, engine: Engine, actors: ActorEngine | None) -> None:
+        """Make a pipeline on these engines, and offer the topics. Takes them over: `shut_down` closes them.
 
         Raises UserError where the parameters do not fit the model.
         """
-        self._engine = engine
+        self._engine, self._actors = engine, actors
         settings = self._parameters.settings
-        pipeline = Pipeline(engine, settings.options)
-        outputs = self._outputs = Outputs(self._node, self._prefix, pipeline.card.labels, settings.style)
-        self._worker = Worker(
-            pipeline,
-            on_step=self._on_step,
-            on_looked=self._on_looked,
-            on_refused=self.monitor.on_refused,
-            on_defect=self.monitor.on_defect,
-            keep_images=lambda: outputs.wants_images,
-        )
+        pipeline = Pipeline(engine, settings.options, actors=actors)
+        self._outputs = Outputs(self._node, self._prefix, pipeline.labels, settings.style)
+        self._worker = Worker(pipeline, self, settings["image_timeout"])
         self.monitor.begin(self._worker)
 
     def publish_labels(self) -> None:
@@ -64,42 +65,50 @@ class Camera:
         if self._outputs is not None:
             self._outputs.publish_labels(self._parameters.settings["score_threshold"])
 
-    def look(self) -> None:
+    def start(self) -> None:
         """Subscribe, and start the worker."""
         if self._worker is None or self._inputs:
             return
         settings = self._parameters.settings
         images = self._subscribe_to_images(compressed=settings["image_transport"] == "compressed")
-        info_topic = self._image_topic.rsplit("/", 1)[0] + "/camera_info"  # beside the image, as image_transport has it
-        info = self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, NEWEST_IMAGE)
+        base = self._node.resolve_topic_name(f"{self._prefix}image")
+        beside = base.rsplit("/", 1)[0]  # where image_transport has it
+        info = InputTopic(self._node, CameraInfo, f"{beside}/camera_info", self._on_camera_info, "CameraInfo")
         self._inputs = [images, info]
-        self._look_for_depth(settings["depth.source"], settings["depth.tolerance"])
+        topics = [base]
+        if (source := settings["depth.source"]) != "none":
+            tolerance, refused = settings["depth.tolerance"], self.monitor.on_depth_refused
+            self._depth = DepthInput(self._node, self._prefix, source, tolerance, refused)
+            self._inputs.append(self._depth.topic)
+            topics.append(self._depth.topic.topic)
+        self._rectified = any(_RECTIFIED.search(topic) for topic in topics)
         self._worker.start()
-        self.monitor.look(images, f"{self._prefix}image")
-        self._log.info(f"Looking at {images.topic_name}")
+        self.monitor.start(images, self._depth)
+        self._log.info(f"Looking at {images.topic}")
 
-    def look_away(self) -> None:
+    def stop(self) -> None:
         """Unsubscribe, so that images cost nothing. The one in progress is not waited for."""
-        self.monitor.look_away()
+        self.monitor.stop()
         while self._inputs:
-            self._node.destroy_subscription(self._inputs.pop())
+            self._inputs.pop().destroy()
         if self._worker is not None:
             self._worker.close()
 
     def end_tubes(self) -> None:
-        """After `look_away`: wait for the image in progress, and end all tubes."""
+        """After `stop`: wait for the image in progress, and end all tubes."""
         if self._worker is not None:
             self._worker.stop()
-        if self._outputs is not None:
-            self._outputs.depth = None
+        self._depth = None
 
-    def free(self, patience: float) -> None:
-        """Take the topics back, and free the model. patience: seconds at most until the last tubes have arrived."""
+    def shut_down(self, timeout: float) -> None:
+        """Take the topics back, and free the model. timeout: seconds at most until the last tubes have arrived."""
         if self._outputs is not None:
-            self._outputs.destroy(patience)
+            self._outputs.destroy(timeout)
         if self._engine is not None:
             self._engine.close()
-        self._engine = self._outputs = self._worker = self.monitor.worker = None
+        if self._actors is not None:
+            self._actors.close()
+        self._engine = self._actors = self._outputs = self._worker = self.monitor.worker = None
 
     def reset(self) -> None:
         """End all tubes and begin a new session."""
@@ -117,52 +126,74 @@ class Camera:
             self._worker.pipeline.configure(options)
 
     def apply(self, settings: Settings) -> None:
-        """How the debug image is drawn from now on."""
+        """How the debug image is drawn, and for how long images may stay away, from now on."""
+        if self._worker is not None:
+            self._worker.image_timeout = settings["image_timeout"]
         if self._outputs is not None:
             self._outputs.set_style(settings.style)
 
-    # Images, and what comes of them
+    # What comes in
 
-    @property
-    def _image_topic(self) -> str:
-        return self._node.resolve_topic_name(f"{self._prefix}image")
-
-    def _subscribe_to_images(self, compressed: bool) -> Subscription[Any]:
-        return self._node.create_subscription(
-            CompressedImage if compressed else Image,
-            f"{self._image_topic}/compressed" if compressed else self._image_topic,
-            self._on_image,
-            NEWEST_IMAGE,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self.monitor.on_incompatible_qos),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-
-    def _look_for_depth(self, source: str, tolerance: float) -> None:
-        if self._outputs is not None and source != "none":
-            self._outputs.depth = DepthInput(self._node, self._log, self._prefix, source, tolerance)
-            self._inputs.append(self._outputs.depth.subscription)
+    def _subscribe_to_images(self, compressed: bool) -> InputTopic:
+        name = f"{self._prefix}image"
+        if not compressed:
+            return InputTopic(self._node, Image, name, self._on_image, "image")
+        topic = f"{self._node.resolve_topic_name(name)}/compressed"  # beside the raw one, wherever that is remapped to
+        return InputTopic(self._node, CompressedImage, topic, self._on_image, "image", name)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        age = self._seconds_since(nanoseconds(message.header.stamp))
-        self.monitor.on_image(age)
+        stamp = nanoseconds(message.header.stamp)
+        age = self._seconds_since(stamp)
+        self.monitor.on_image(age if stamp > 0 else None)
         if self._worker is not None:
             self._worker.submit(message, age)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        if self._outputs is not None:
-            self._outputs.camera_info = message
+        self._info = message
 
-    def _on_step(self, step: Step) -> None:
-        """In the worker's thread, or in the one that ended the tubes."""
+    # What the worker tells
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether somebody looks at the debug image."""
+        return self._outputs is not None and self._outputs.wants_images
+
+    def on_step(self, step: Step) -> None:
+        """Find its tubes' places in space, and publish it."""
         if self._outputs is not None:
-            self._outputs.publish(step)
+            intrinsics, places = self._in_space(step)
+            self._outputs.publish(step, intrinsics, places)
             self.monitor.on_step(step, self._seconds_since(step.update.stamp))
 
-    def _on_looked(self, header: Header, latency: dict[str, float]) -> None:
-        """In the worker's thread, once all that came of an image is published."""
-        self.monitor.on_looked(latency)
+    def on_done(self, done: Done) -> None:
+        """Tell how long an image took."""
+        self.monitor.on_done(done)
         if self._outputs is not None:
-            self._outputs.publish_latency(header, latency, self._seconds_since(nanoseconds(header.stamp)))
+            self._outputs.publish_latency(done, self._seconds_since(nanoseconds(done.header.stamp)))
+
+    def on_refused(self, error: UserError) -> None:
+        """Tell that an image cannot be used."""
+        self.monitor.on_refused(error)
+
+    def on_defect(self, error: Exception) -> None:
+        """Tell of what should never happen."""
+        self.monitor.on_defect(error)
+
+    def _in_space(self, step: Step) -> tuple[Intrinsics | None, ActorPlaces | None]:
+        """The camera's intrinsics, and where the actors are. What goes wrong here costs the places, never the tubes."""
+        intrinsics, places = None, None
+        try:
+            if self._info is not None:
+                intrinsics = intrinsics_from_info(self._info, step.update.image_size, self._rectified)
+            if (depth := self._depth) is not None:
+                places = depth.places(step.update, intrinsics)
+                readable = intrinsics is not None or not depth.needs_intrinsics
+                self.monitor.on_depth(depth.distance(step.update.stamp), places is not None, readable)
+        except UserError as error:
+            self.monitor.on_depth_refused(error)
+        except Exception as error:
+            self.monitor.on_defect(error)
+        return intrinsics, places
 
     def _seconds_since(self, stamp: int) -> float:
         return float(self._node.get_clock().now().nanoseconds - stamp) / 1e9

@@ -14,23 +14,25 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.actor_contract import ActorEngine
+from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros import fastdds
-from amtnet_ros.ros.camera import Camera
+from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
 from amtnet_ros.ros.transitions import refuse_impossible
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_FAREWELL = 0.5  # seconds at most until the last tubes have arrived: DDS asks for receipts only every few seconds
+_LAST_TUBES_TIMEOUT = 0.5  # seconds until they have arrived: DDS asks for receipts only every few seconds
 
 
 class DetectorNode(LifecycleNode):
     """Images in, action tubes out; docs/ros.md describes topics, parameters, services and states.
 
-    Configured it has the model loaded, once for all cameras; active it looks. Inference runs in the cameras' threads.
+    Configured it has the model loaded, once for all cameras; active it looks at images, in the cameras' threads.
     """
 
     def __init__(self) -> None:
@@ -39,7 +41,7 @@ class DetectorNode(LifecycleNode):
         if advice := fastdds.advice(get_rmw_implementation_identifier()):
             self.get_logger().warning(advice)
         self._config = Parameters(self, check=self._check, apply=self._apply)
-        self._cameras = [Camera(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
+        self._cameras = [CameraChannel(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
         self._diagnostics = Diagnostics(self, [camera.monitor for camera in self._cameras])
         self._enabled = True
         self._active = False
@@ -63,45 +65,45 @@ class DetectorNode(LifecycleNode):
         """Load and warm the model; on a failure the reason is logged and the node stays unconfigured."""
         self._diagnostics.failure = reason = self._why_not(self._configure)
         if reason:
-            self._free()
+            self._clean_up()
             self.get_logger().error(f"Cannot be configured: {reason}")
             return FAILURE
         self._diagnostics.situation = "inactive"
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to look; on a failure the reason is logged and the node stays inactive."""
+        """Start the cameras; on a failure the reason is logged and the node stays inactive."""
         result = super().on_activate(state)
         self._active = True
         if reason := self._why_not(self._activate):
-            self._rest()
+            self._deactivate()
             super().on_deactivate(state)
             self.get_logger().error(f"Cannot be activated: {reason}")
             return FAILURE
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Look away: tubes end, the model stays loaded."""
-        self._rest()
+        """Stop the cameras: tubes end, the model stays loaded."""
+        self._deactivate()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and its memory."""
-        self._free()
+        self._clean_up()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End tubes, free everything."""
         self._finalized = True
-        self._rest()
-        self._free()
+        self._deactivate()
+        self._clean_up()
         self._diagnostics.situation = "finalized"
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured."""
-        self._rest()
-        self._free()
+        self._deactivate()
+        self._clean_up()
         return SUCCESS
 
     def _why_not(self, attempt: Callable[[], None]) -> str:
@@ -123,42 +125,53 @@ class DetectorNode(LifecycleNode):
         engine = make_engine(settings["model"], settings["device"], precision=settings["precision"])
         shared = SharedEngine(engine)
         for camera in self._cameras:
-            camera.configure(shared.camera())
+            camera.configure(shared.camera(), self._actor_engine(engine.card))
         if settings["require_gpu"] and on_cpu(engine.provider):
             raise UserError(f"require_gpu is set, but the network would run on the CPU (device: {settings['device']})")
         card = engine.card
-        self.get_logger().info(f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}")
+        stream = "with" if card.actor and settings["actor_stream"] else "without"
+        self.get_logger().info(
+            f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}, "
+            f"{stream} the stream that looks at persons"
+        )
+
+    def _actor_engine(self, card: ModelCard) -> ActorEngine | None:
+        """What looks at the persons of one camera; None where the model has no such stream, or it is switched off."""
+        settings = self._config.settings
+        if card.actor is None or not settings["actor_stream"]:
+            return None
+        return make_actor_engine(settings["model"], settings["device"], precision=settings["precision"])
 
     def _activate(self) -> None:
         for camera in self._cameras:
             camera.publish_labels()
         self._diagnostics.situation = "disabled"
         if self._enabled:
-            self._look()
+            self._start()
 
-    def _rest(self) -> None:
-        self._look_away()
+    def _deactivate(self) -> None:
+        self._stop()
         self._active = False
         self._diagnostics.situation = "inactive"
 
-    def _free(self) -> None:
-        until = time.monotonic() + _FAREWELL
+    def _clean_up(self) -> None:
+        until = time.monotonic() + _LAST_TUBES_TIMEOUT
         for camera in self._cameras:
-            camera.free(patience=max(0.0, until - time.monotonic()))
+            camera.shut_down(timeout=max(0.0, until - time.monotonic()))
         self._diagnostics.situation = "not configured"
         if not self._finalized:
             gc.collect()
 
-    def _look(self) -> None:
+    def _start(self) -> None:
         for camera in self._cameras:
-            camera.look()
+            camera.start()
         self._diagnostics.situation = "looking"
 
-    def _look_away(self) -> None:
+    def _stop(self) -> None:
         """End all tubes; what the cameras still have in progress, they finish side by side."""
         self._diagnostics.situation = "disabled"
         for camera in self._cameras:
-            camera.look_away()
+            camera.stop()
         for camera in self._cameras:
             camera.end_tubes()
 
@@ -190,9 +203,9 @@ class DetectorNode(LifecycleNode):
     def _on_set_enabled(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         if self._active and request.data:
-            self._look()
+            self._start()
         elif self._active:
-            self._look_away()
+            self._stop()
         response.success = True
         response.message = ("enabled" if request.data else "disabled") + ("" if self._active else ", once active")
         return response

@@ -19,6 +19,6 @@ def advice(middleware: str) -> str:
     if "fastrtps" not in middleware or any(map(os.environ.get, VARIABLES)):
         return ""
     return (
-        f"Fast DDS runs with its own settings, which lose most images of 640x480 and more: set {' and '.join(VARIABLES)} "
-        "to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
+        "Fast DDS runs with its own settings, which lose most images of 640x480 and more: set "
+        f"{' and '.join(VARIABLES)} to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
     )

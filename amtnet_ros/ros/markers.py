@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.media.drawing import colour_of
-from amtnet_ros.ros.depth import pose_of, size_of
-from amtnet_ros.ros.messages import newest_box
-from amtnet_ros.ros.places import Place
+from amtnet_ros.ros.messages import newest_box, pose_of, size_of
+from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 
 _FIELD_OF_VIEW = 1.05  # radians, horizontal; assumed while no CameraInfo says better
 _LINE = 0.006  # metres
@@ -25,19 +23,15 @@ _LIFETIME = Duration(sec=1)  # should the detector die, its boxes go
 class Plane:
     """The image plane one metre before the camera, in its optical frame (x right, y down, z forward)."""
 
-    def __init__(self, width: int, height: int, info: CameraInfo | None) -> None:
-        if info is not None and info.k[0] > 0 and info.width and info.height:
-            # A driver that scales its image says so by sizes that differ.
-            zoom_x, zoom_y = width / info.width, height / info.height
-            self._focal = (info.k[0] * zoom_x, info.k[4] * zoom_y)
-            self._centre = (info.k[2] * zoom_x, info.k[5] * zoom_y)
-        else:
-            focal = width / _FIELD_OF_VIEW
-            self._focal, self._centre = (focal, focal), (width / 2, height / 2)
+    def __init__(self, width: int, height: int, intrinsics: Intrinsics | None) -> None:
+        """intrinsics: None where the camera's are not known; a usual field of view stands in."""
+        focal = width / _FIELD_OF_VIEW
+        self._intrinsics = intrinsics or Intrinsics(focal, focal, width / 2, height / 2)
 
     def point(self, x: float, y: float) -> Point:
         """Where the pixel position lies, in metres."""
-        return Point(x=(x - self._centre[0]) / self._focal[0], y=(y - self._centre[1]) / self._focal[1], z=1.0)
+        camera = self._intrinsics
+        return Point(x=(x - camera.cx) / camera.fx, y=(y - camera.cy) / camera.fy, z=1.0)
 
 
 class MarkerPainter:
@@ -46,9 +40,9 @@ class MarkerPainter:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
 
-    def draw(self, update: TubeUpdate, header: Header, info: CameraInfo | None) -> MarkerArray:
+    def draw(self, update: TubeUpdate, header: Header, intrinsics: Intrinsics | None) -> MarkerArray:
         """All markers of this step; the first deletes those of the step before."""
-        plane = Plane(*update.image_size, info)
+        plane = Plane(*update.image_size, intrinsics)
         markers = [Marker(header=header, action=Marker.DELETEALL)]
         for tube in update.tubes:
             box = newest_box(tube, update.stamp)
@@ -64,13 +58,13 @@ class MarkerPainter:
         return marker
 
 
-def cubes(tubes: Sequence[Tube], places: Mapping[int, Place], header: Header) -> list[Marker]:
-    """The tubes' places in space, as see-through boxes."""
+def cubes(update: TubeUpdate, places: ActorPlaces, header: Header) -> list[Marker]:
+    """The tubes' places in space, as see-through boxes. header: with the places' frame."""
     markers = []
-    for tube in tubes:
-        if tube.id in places:
+    for tube in update.tubes:
+        if (place := places.by_tube.get(tube.id)) is not None:
             marker = _marker(tube, header, "action_places", Marker.CUBE)
-            marker.pose, marker.scale = pose_of(places[tube.id]), size_of(places[tube.id])
+            marker.pose, marker.scale = pose_of(place), size_of(place)
             marker.color.a = 0.4
             markers.append(marker)
     return markers

@@ -8,20 +8,25 @@ from uuid import UUID
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from std_msgs.msg import Header
 from unique_identifier_msgs import msg as unique_identifier
 from vision_msgs.msg import (
     BoundingBox2D,
+    BoundingBox3D,
     Detection2D,
     Detection2DArray,
+    Detection3D,
+    Detection3DArray,
     LabelInfo,
     ObjectHypothesis,
     ObjectHypothesisWithPose,
     VisionClass,
 )
 
-from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.msg import ActionBox, ActionTube, ActionTubeArray
+from amtnet_ros.ros.places import ActorPlace, ActorPlaces
 
 
 def nanoseconds(time: Time) -> int:
@@ -53,6 +58,7 @@ def _tube_message(tube: Tube, labels: Sequence[str]) -> ActionTube:
         state=int(tube.state),
         class_id=tube.label,
         class_name=labels[tube.label],
+        has_action=labels[tube.label] != OTHER,
         score=float(tube.score),
         class_scores=array.array("f", tube.class_scores.astype(np.float32).tobytes()),
         start=time_message(tube.start_stamp),
@@ -125,6 +131,37 @@ def _detection(tube: Tube, box: Float32, header: Header, labels: Sequence[str]) 
     return Detection2D(
         header=header, id=str(tube.id), bbox=bounds, results=[ObjectHypothesisWithPose(hypothesis=hypothesis)]
     )
+
+
+def detections_3d(update: TubeUpdate, places: ActorPlaces, header: Header, labels: Sequence[str]) -> Detection3DArray:
+    """The tubes that have a place; id is the tube's, class_id the action's name. header: with the places' frame."""
+    found = [
+        _detection_3d(tube, places.by_tube[tube.id], header, labels)
+        for tube in update.tubes
+        if tube.id in places.by_tube
+    ]
+    return Detection3DArray(header=header, detections=found)
+
+
+def _detection_3d(tube: Tube, place: ActorPlace, header: Header, labels: Sequence[str]) -> Detection3D:
+    hypothesis = ObjectHypothesisWithPose(
+        hypothesis=ObjectHypothesis(class_id=labels[tube.label], score=float(tube.score))
+    )
+    hypothesis.pose.pose = pose_of(place)
+    box = BoundingBox3D(center=pose_of(place), size=size_of(place))
+    return Detection3D(header=header, id=str(tube.id), bbox=box, results=[hypothesis])
+
+
+def pose_of(place: ActorPlace) -> Pose:
+    """The place's middle, upright in its frame."""
+    x, y, z = place.position.tolist()
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0))
+
+
+def size_of(place: ActorPlace) -> Vector3:
+    """The place's extents."""
+    x, y, z = place.size.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def label_info(labels: Sequence[str], threshold: float, header: Header) -> LabelInfo:

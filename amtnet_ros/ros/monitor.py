@@ -1,4 +1,4 @@
-"""Watches over one camera: its health for the diagnostics, and a warning in the log where images stay away."""
+"""Watches over one camera: its health for the diagnostics, and a warning in the log where something is wrong."""
 
 from __future__ import annotations
 
@@ -14,17 +14,28 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
-from rclpy.qos import qos_policy_name_from_kind
-from rclpy.subscription import Subscription
 
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.gpu import gpu_memory
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.ros.health import ERROR, OK, WARN, Health, Input, complaint, status
+from amtnet_ros.ros.depth import DepthInput
+from amtnet_ros.ros.health import (
+    ERROR,
+    OK,
+    WARN,
+    Health,
+    Limits,
+    Stamps,
+    complaint_about_depth,
+    complaint_about_images,
+    status,
+)
+from amtnet_ros.ros.inputs import InputTopic
+from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.parameters import Parameters
 from amtnet_ros.ros.qos import RESULTS
-from amtnet_ros.ros.worker import Step, Worker
+from amtnet_ros.ros.worker import Done, Step, Worker
 
 _REPEAT = 10.0  # seconds between two warnings of the same kind
 
@@ -36,15 +47,13 @@ class Monitor:
     """
 
     def __init__(self, node: Node, name: str, log: RcutilsLogger, parameters: Parameters) -> None:
-        self._node, self._log, self._parameters = node, log, parameters
+        self._log, self._parameters = log, parameters
         self._title = f"{node.get_name()}: action tubes" + (f" of {name}" if name else "")
         self._health = Health()
         self.worker: Worker | None = None
-        self._subscription: Subscription[Any] | None = None
-        self._image_name = ""
-        self._last_image_at = 0.0
-        self._incompatible = ""
-        self._warned: tuple[str, float] = ("", 0.0)
+        self._images: InputTopic | None = None
+        self._depth: DepthInput | None = None
+        self._warned: dict[str, float] = {}
 
     # What the camera tells
 
@@ -53,19 +62,18 @@ class Monitor:
         self._health = Health()
         self.worker = worker
 
-    def look(self, subscription: Subscription[Any], name: str) -> None:
-        """Images are expected from now on, on the topic of that relative name."""
-        self._subscription, self._image_name = subscription, name
-        self._last_image_at = time.monotonic()
-        self._incompatible = ""
+    def start(self, images: InputTopic, depth: DepthInput | None) -> None:
+        """Images are expected from now on, and depth where it is wanted."""
+        self._images, self._depth = images, depth
+        self._health.stamps = Stamps()
+        self._health.depth_away, self._health.depth_misses = None, 0
 
-    def look_away(self) -> None:
-        """No more images are expected."""
-        self._subscription = None
+    def stop(self) -> None:
+        """Nothing more is expected."""
+        self._images = self._depth = None
 
-    def on_image(self, age: float) -> None:
-        """An image arrived; age: seconds since its stamp."""
-        self._last_image_at = time.monotonic()
+    def on_image(self, age: float | None) -> None:
+        """An image arrived; age: seconds since its stamp, None where it has none."""
         self._health.received += 1
         self._health.images_in.tick()
         self._health.image_age = age
@@ -77,25 +85,37 @@ class Monitor:
         health.tubes_alive = sum(tube.state != TubeState.ENDED for tube in step.update.tubes)
         health.delay = delay
 
-    def on_looked(self, latency: dict[str, float]) -> None:
-        """An image was looked at; latency: seconds of each stage."""
-        if latency["encode"]:  # else it made no step
-            self._health.latency = latency
+    def on_depth(self, away: float | None, found: bool, readable: bool) -> None:
+        """A step wanted depth. away: seconds to the nearest there is, or None; found: whether it served.
+
+        readable: whether it is known how to read depth.
+        """
+        self._health.depth_away, self._health.depth_readable = away, readable
+        self._health.depth_misses = 0 if found else self._health.depth_misses + 1
+
+    def on_done(self, done: Done) -> None:
+        """An image was looked at."""
+        self._health.stamps.note(nanoseconds(done.header.stamp), done.admission)
+        if done.latency["encode"]:  # else it made no step
+            self._health.latency = done.latency
 
     def on_refused(self, error: UserError) -> None:
         """An image could not be used."""
+        self._health.refused += 1
         self._health.refuse(str(error))
         self._log.error(f"Image refused: {error}", throttle_duration_sec=_REPEAT)
+
+    def on_depth_refused(self, error: UserError) -> None:
+        """Depth, or the CameraInfo that says how to read it, could not be used."""
+        self._health.depth_refused += 1
+        self._health.refuse(str(error))
+        self._log.error(f"Depth refused: {error}", throttle_duration_sec=_REPEAT)
 
     def on_defect(self, error: Exception) -> None:
         """Something went wrong that never should."""
         self._health.defects += 1
         trace = "".join(traceback.format_exception(error))
-        self._log.error(f"Internal error, tubes start anew: {trace}", throttle_duration_sec=_REPEAT)
-
-    def on_incompatible_qos(self, event: Any) -> None:
-        """A publisher and our subscription do not fit."""
-        self._incompatible = qos_policy_name_from_kind(event.last_policy_kind)
+        self._log.error(f"Internal error: {trace}", throttle_duration_sec=_REPEAT)
 
     def on_clock_jump(self) -> None:
         """The node's clock jumped back, or was replaced."""
@@ -105,65 +125,58 @@ class Monitor:
 
     def status(self, situation: str, failure: str) -> DiagnosticStatus:
         """The camera's health. situation: what the node is doing; failure: why it could not be configured, or ""."""
-        trouble = self._trouble_with_input()
-        level, message = (ERROR, failure) if failure else self._judgement(situation, trouble)
+        complaints = self._complaints()
+        level, message = (ERROR, failure) if failure else self._judgement(situation, complaints)
         values = self._health.values()
         if self.worker is not None:
-            values |= {"images dropped": str(self.worker.dropped), **self._values_of(self.worker.pipeline)}
+            values |= {"images dropped": str(self.worker.dropped), **_values_of(self.worker.pipeline)}
         return status(self._title, "", level, message, values)
 
-    def _values_of(self, pipeline: Pipeline) -> dict[str, str]:
-        values = {f"frames {name}".replace("_", " "): str(count) for name, count in pipeline.counters.items()}
-        linked = pipeline.linked
-        values |= {"tubes started": str(linked.started), "tubes dropped, too many": str(linked.dropped)}
-        values |= {"tubes timed out": str(linked.timed_out), "micro-tubes refused": str(linked.refused)}
-        if memory := gpu_memory(pipeline.provider):
-            values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
-        values |= {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}
-        return values | {"delta": str(pipeline.delta), "session": str(pipeline.session)}
-
-    def _judgement(self, situation: str, trouble: str) -> tuple[bytes, str]:
+    def _judgement(self, situation: str, complaints: Sequence[str]) -> tuple[bytes, str]:
         """Level and message of a camera that could be configured, or was not told to be."""
         device = self._parameters.settings["device"]
+        if self.worker is not None and self.worker.dead:
+            return ERROR, "the thread that looks at the images has died; deactivate and activate the detector"
         if self.worker is not None and device not in ("auto", "cpu") and on_cpu(self.worker.pipeline.provider):
             return ERROR, f"runs on the CPU although device is {device}"
         if time.monotonic() - self._health.last_refusal_at < _REPEAT:
             return ERROR, self._health.last_refusal
-        return (WARN, trouble) if trouble else (OK, situation)
+        return (WARN, "; ".join(complaints)) if complaints else (OK, situation)
 
-    def _trouble_with_input(self) -> str:
-        """Why images stay away, or ""; a new reason is logged at once, a standing one now and then."""
-        if self._subscription is None:
-            return ""
+    def _complaints(self) -> list[str]:
+        """What is wrong with the inputs; a new complaint is logged at once, a standing one now and then."""
         settings = self._parameters.settings
-        reason = complaint(self._input(self._subscription), settings["image_timeout"], settings["max_image_age"])
-        kind, now = re.sub(r"[0-9.]+ s", "", reason), time.monotonic()
-        if reason and (kind != self._warned[0] or now - self._warned[1] > _REPEAT):
+        limits = Limits(settings["image_timeout"], settings["max_image_age"], settings["max_frame_gap"])
+        found = []
+        if self._images is not None:
+            found.append(complaint_about_images(self._images.facts(), self._health, limits))
+        if (depth := self._depth) is not None:
+            facts = depth.topic.facts()
+            found.append(complaint_about_depth(facts, self._health, depth.tolerance, limits.image_timeout))
+        complaints = [reason for reason in found if reason]
+        for reason in complaints:
+            self._warn(reason)
+        return complaints
+
+    def _warn(self, reason: str) -> None:
+        kind, now = re.sub(r"[0-9.]+", "", reason), time.monotonic()
+        self._warned = {said: when for said, when in self._warned.items() if now - when <= _REPEAT}
+        if kind not in self._warned:
             self._log.warning(reason)
-            self._warned = (kind, now)
-        return reason
+            self._warned[kind] = now
 
-    def _input(self, subscription: Subscription[Any]) -> Input:
-        topic, kind = subscription.topic_name, f"sensor_msgs/msg/{subscription.msg_type.__name__}"
-        silence = time.monotonic() - self._last_image_at
-        if silence < 1.0:
-            return Input(topic, self._image_name, silence, self._health.image_age, publishers=1)
-        types = dict(self._node.get_topic_names_and_types())
-        others = [name for name in types.get(topic, []) if name != kind]
-        return Input(
-            topic,
-            self._image_name,
-            silence,
-            self._health.image_age,
-            publishers=self._node.count_publishers(topic),
-            incompatible=self._incompatible,
-            other_type=others[0] if others else "",
-            elsewhere=sorted(name for name, kinds in types.items() if kind in kinds and self._is_camera(name, topic)),
-        )
 
-    def _is_camera(self, name: str, own: str) -> bool:
-        ours = name.startswith(self._node.get_fully_qualified_name() + "/")
-        return name != own and not ours and self._node.count_publishers(name) > 0
+def _values_of(pipeline: Pipeline) -> dict[str, str]:
+    values = {f"frames {name}".replace("_", " "): str(count) for name, count in pipeline.counters.items()}
+    linked = pipeline.linked
+    values |= {"tubes started": str(linked.started), "tubes dropped, too many": str(linked.dropped)}
+    values |= {"tubes timed out": str(linked.timed_out), "micro-tubes refused": str(linked.refused)}
+    if actors := pipeline.actors:
+        values |= {"looks at persons": str(actors.counters.looks), "persons waiting": str(actors.waiting)}
+    if memory := gpu_memory(pipeline.provider):
+        values["GPU memory [MiB]"] = f"{memory[0] >> 20} of {memory[1] >> 20}"
+    values |= {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}
+    return values | {"delta": str(pipeline.delta), "session": str(pipeline.session)}
 
 
 def on_cpu(provider: str) -> bool:

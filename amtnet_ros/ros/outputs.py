@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
@@ -17,11 +17,11 @@ from visualization_msgs.msg import MarkerArray
 from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.msg import ActionTubeArray, Latency
 from amtnet_ros.ros.conversions import image_from_rgb
-from amtnet_ros.ros.depth import DepthInput, detections_3d
 from amtnet_ros.ros.markers import MarkerPainter, cubes
-from amtnet_ros.ros.messages import detections, label_info, tube_array
+from amtnet_ros.ros.messages import detections, detections_3d, label_info, tube_array
+from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS
-from amtnet_ros.ros.worker import Step
+from amtnet_ros.ros.worker import Done, Step
 
 
 class Outputs:
@@ -43,8 +43,6 @@ class Outputs:
         self._latency = self._publisher(Latency, f"~/{prefix}latency", PICTURES)
         self._marker_array = self._publisher(MarkerArray, f"~/{prefix}markers", PICTURES)
         self._places = self._publisher(Detection3DArray, f"{prefix}action_detections_3d", RESULTS)
-        self.camera_info: CameraInfo | None = None
-        self.depth: DepthInput | None = None
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> LifecyclePublisher[Any]:
         options = QoSOverridingOptions.with_default_policies()
@@ -68,32 +66,63 @@ class Outputs:
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(label_info(self._labels, threshold, header))
 
-    def publish(self, step: Step) -> None:
-        """Everything somebody wants to know of this step; the tubes always."""
-        self._tubes.publish(tube_array(step.update, step.header, step.session, self._labels))
-        self._painter.update(step.update)
+    def publish(self, step: Step, intrinsics: Intrinsics | None, places: ActorPlaces | None) -> None:
+        """Everything somebody wants to know of this step; the tubes always, and first.
+
+        intrinsics: of the step's image, None where they are not known. places: None where no depth belongs to the step.
+        An output that fails keeps no other from what it has to say; the first one's error is raised in the end.
+        """
+        errors: list[Exception] = []
+        outputs: tuple[Callable[[], None], ...] = (
+            lambda: self._tubes.publish(tube_array(step.update, step.header, step.session, self._labels)),
+            lambda: self._publish_detections(step),
+            lambda: self._publish_places(step, places),
+            lambda: self._publish_markers(step, intrinsics, places),
+            lambda: self._publish_debug_image(step),
+        )
+        for output in outputs:
+            try:
+                output()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def publish_latency(self, done: Done, total: float) -> None:
+        """How long an image took; total: seconds since its stamp."""
+        if self._latency.get_subscription_count() > 0:
+            self._latency.publish(Latency(header=done.header, total=total, **done.latency))
+
+    def destroy(self, timeout: float) -> None:
+        """Take the topics back, after waiting so many seconds at most until the last tubes have arrived."""
+        self._tubes.wait_for_all_acked(Duration(seconds=timeout))
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def _publish_detections(self, step: Step) -> None:
         if self._detections.get_subscription_count() > 0:
             self._detections.publish(detections(step.update, step.header, self._labels))
-        header, places = self.depth.places(step, self.camera_info) if self.depth is not None else (None, {})
-        if header is not None:
-            self._places.publish(detections_3d(step.update.tubes, places, header, self._labels))
-        if self._marker_array.get_subscription_count() > 0:
-            markers = self._markers.draw(step.update, step.header, self.camera_info)
-            if header is not None:
-                markers.markers += cubes(step.update.tubes, places, header)
-            self._marker_array.publish(markers)
+
+    def _publish_places(self, step: Step, places: ActorPlaces | None) -> None:
+        if places is not None:
+            self._places.publish(detections_3d(step.update, places, _header_of(places, step), self._labels))
+
+    def _publish_markers(self, step: Step, intrinsics: Intrinsics | None, places: ActorPlaces | None) -> None:
+        if self._marker_array.get_subscription_count() == 0:
+            return
+        markers = self._markers.draw(step.update, step.header, intrinsics)
+        if places is not None:
+            markers.markers += cubes(step.update, places, _header_of(places, step))
+        self._marker_array.publish(markers)
+
+    def _publish_debug_image(self, step: Step) -> None:
+        self._painter.update(step.update)
         if step.image is not None and self.wants_images:
             picture = self._painter.draw(step.image, step.update.stamp)
             self._debug_image.publish(image_from_rgb(picture, step.header))
 
-    def publish_latency(self, header: Header, latency: dict[str, float], total: float) -> None:
-        """How long the image of this header took; latency: seconds of each stage, total: since its stamp."""
-        if self._latency.get_subscription_count() > 0:
-            self._latency.publish(Latency(header=header, total=total, **latency))
 
-    def destroy(self, patience: float) -> None:
-        """Take the topics back, after waiting so many seconds at most until the last tubes have arrived."""
-        self._tubes.wait_for_all_acked(Duration(seconds=patience))
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
+def _header_of(places: ActorPlaces, step: Step) -> Header:
+    """The stamp of the image, the frame of the depth."""
+    return Header(stamp=step.header.stamp, frame_id=places.frame_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,19 +26,28 @@ class Intrinsics:
 
 
 @dataclass(frozen=True)
-class Place:
-    """An upright box in the camera's optical frame (x right, y down, z forward), in metres.
+class ActorPlace:
+    """An upright box around an actor, in metres along the axes of a frame.
 
-    position: (3,) its middle; size: (3,) along x, y, z.
+    That is the camera's optical frame (x right, y down, z forward) where nothing else is said.
+    position: (3,) float32, its middle; size: (3,) float32, along x, y, z.
     """
 
     position: Float32
     size: Float32
 
 
+@dataclass(frozen=True)
+class ActorPlaces:
+    """Where the actors of one step are. frame_id: the frame of all places. by_tube: the places by their tube's id."""
+
+    frame_id: str
+    by_tube: Mapping[int, ActorPlace]
+
+
 def place_in_depth(
     depth: Float32, box: Float32, image_size: tuple[int, int], intrinsics: Intrinsics, core: float = 0.5
-) -> Place | None:
+) -> ActorPlace | None:
     """The place of the actor in a box, by a depth image that covers the same view as the source image.
 
     depth: (H, W) metres along z, of any resolution; 0 or not finite where unknown. box: (4,) source pixels.
@@ -52,7 +62,7 @@ def place_in_depth(
     return _place(np.stack([x, y, z], axis=-1), core)
 
 
-def place_in_points(points: Float32, box: Float32, image_size: tuple[int, int], core: float = 0.5) -> Place | None:
+def place_in_points(points: Float32, box: Float32, image_size: tuple[int, int], core: float = 0.5) -> ActorPlace | None:
     """The same by an organised point cloud of the same view: (H, W, 3) metres, not finite where unknown."""
     rows, columns = _samples(box, image_size, points.shape[:2])
     return _place(points[np.ix_(rows, columns)], core)
@@ -71,7 +81,7 @@ def _samples(box: Float32, image_size: tuple[int, int], shape: tuple[int, ...]) 
     return spans[0], spans[1]
 
 
-def _place(points: np.ndarray, core: float) -> Place | None:
+def _place(points: np.ndarray, core: float) -> ActorPlace | None:
     """From the points (h, w, 3) in the box. The median depth of the core says how far the actor is; what lies near that
     depth, in the whole box, is the actor."""
     valid = np.isfinite(points).all(axis=-1) & (points[..., 2] > 0)
@@ -88,4 +98,4 @@ def _place(points: np.ndarray, core: float) -> Place | None:
     position, size = (low + high) / 2, high - low
     size[:2] /= 1 - 2 * _TRIM  # what trimming takes from an even spread
     position[2] = middle
-    return Place(position.astype(np.float32), size.astype(np.float32))
+    return ActorPlace(position.astype(np.float32), size.astype(np.float32))

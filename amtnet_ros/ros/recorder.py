@@ -54,8 +54,9 @@ class RecorderNode(Node):
         found = self.count_publishers(self.resolve_topic_name("action_tubes")) > 0
         if (found and self._detector_found) or time.monotonic() - self._started > _WITHOUT_DETECTOR:
             self.destroy_timer(self._introduction)
-            kind, suffix = (CompressedImage, "/compressed") if self._compressed else (Image, "")
-            self.create_subscription(kind, self.resolve_topic_name("image") + suffix, self._on_image, EVERY_IMAGE)
+            compressed = self.resolve_topic_name("image") + "/compressed"  # beside the raw one
+            kind, topic = (CompressedImage, compressed) if self._compressed else (Image, "image")
+            self.create_subscription(kind, topic, self._on_image, EVERY_IMAGE)
         self._detector_found = found
 
     def _on_tubes(self, message: ActionTubeArray) -> None:

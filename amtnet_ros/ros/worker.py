@@ -1,4 +1,4 @@
-"""The thread that looks: takes the newest image, runs the pipeline, hands on what came out."""
+"""The thread of one camera: takes the newest image, runs the pipeline, tells a listener what came of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 from uuid import UUID
 
 from sensor_msgs.msg import CompressedImage, Image
@@ -17,11 +18,12 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds, time_message
-from amtnet_ros.stream import NewestSlot
+from amtnet_ros.stream import Admission, NewestSlot
+from amtnet_ros.stream.frames import DROPPED
 
 _HEADERS = 64  # of the newest images; answers lag a few frames behind
 _IMAGES = 16
-_PATIENCE = 1.5  # seconds for the step in progress when asked to stop
+_STOP_TIMEOUT = 1.5  # seconds for the image in progress
 
 
 @dataclass(frozen=True)
@@ -38,48 +40,62 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _Arrival:
-    """An image, its age in seconds on arrival, and when that was by time.monotonic()."""
+class Done:
+    """An image that the pipeline is done with.
 
-    message: Image | CompressedImage
-    age: float
-    at: float
+    admission: what became of it. latency: seconds of ``arrival`` (from stamp to detector), ``waiting``, ``convert`` and
+    the pipeline's stages.
+    """
+
+    header: Header
+    admission: Admission
+    latency: dict[str, float]
+
+
+class Listener(Protocol):
+    """Whom a worker tells what comes of its images; called in the worker's thread, or in the one that ends the tubes.
+
+    What a listener raises is reported to its `on_defect` and does no harm to pipeline and thread.
+    """
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether steps should come with their images."""
+
+    def on_step(self, step: Step) -> None:
+        """A step, in order."""
+
+    def on_done(self, done: Done) -> None:
+        """An image, after the steps that came of it."""
+
+    def on_refused(self, error: UserError) -> None:
+        """An image that cannot be used, and why."""
+
+    def on_defect(self, error: Exception) -> None:
+        """Something that should never happen; the worker goes on."""
 
 
 class Worker:
     """Feeds a pipeline from its own thread, so that the executor stays free; never more than one image waits.
 
-    on_step: called with each step, in order. on_looked: with the header of each image, after the steps that came of it,
-        and the seconds of ``arrival`` (from stamp to detector), ``waiting``, ``convert`` and the pipeline's stages.
-    on_refused: called when an image cannot be used, and why.
-    on_defect: with an exception of the package's own; the pipeline was reset and goes on.
-    keep_images: says whether somebody will want the images of the steps.
+    image_timeout: seconds without an image that can be looked at, after which all tubes end; may be set at any time.
     """
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        on_step: Callable[[Step], None],
-        on_looked: Callable[[Header, dict[str, float]], None],
-        on_refused: Callable[[UserError], None],
-        on_defect: Callable[[Exception], None],
-        keep_images: Callable[[], bool],
-    ) -> None:
-        self.pipeline = pipeline
-        self._on_step, self._on_looked = on_step, on_looked
-        self._on_refused, self._on_defect = on_refused, on_defect
-        self._keep_images = keep_images
+    def __init__(self, pipeline: Pipeline, listener: Listener, image_timeout: float) -> None:
+        self.pipeline, self.image_timeout = pipeline, image_timeout
+        self._listener = listener
         self._lock = threading.Lock()  # around every use of the pipeline, and the steps that result
-        self._headers: OrderedDict[int, Header] = OrderedDict()
-        self._images: OrderedDict[int, UInt8] = OrderedDict()
+        self._sources = _Sources()
         self._slot: NewestSlot[_Arrival] | None = None
         self._thread: threading.Thread | None = None
+        self._open = False
         self._dropped_before = 0
 
     def start(self) -> None:
-        """Begin to look at what is submitted."""
+        """Begin to take images."""
         slot = self._slot = NewestSlot()
         self._thread = threading.Thread(target=self._run, args=(slot,), name="detector", daemon=True)
+        self._open = True
         self._thread.start()
 
     def submit(self, message: Image | CompressedImage, age: float) -> None:
@@ -89,6 +105,7 @@ class Worker:
 
     def close(self) -> None:
         """Take no more images; the one in progress is not waited for."""
+        self._open = False
         if self._slot is not None:
             self._slot.close()
 
@@ -97,7 +114,7 @@ class Worker:
         if self._slot is None or self._thread is None:
             return
         self.close()
-        self._thread.join(_PATIENCE)
+        self._thread.join(_STOP_TIMEOUT)
         self._dropped_before += self._slot.replaced
         self._slot = self._thread = None
         self._end(self.pipeline.finish)
@@ -112,47 +129,132 @@ class Worker:
         """Images that made way for a newer one before they were looked at."""
         return self._dropped_before + (self._slot.replaced if self._slot is not None else 0)
 
-    def _run(self, slot: NewestSlot[_Arrival]) -> None:
-        while (arrival := slot.take()) is not None:
-            try:
-                self._look(arrival)
-            except UserError as error:
-                self._on_refused(error)
-            except Exception as error:
-                self._on_defect(error)
-                self.reset()
+    @property
+    def dead(self) -> bool:
+        """Whether the thread has ended although images are still to be taken."""
+        return self._open and self._thread is not None and not self._thread.is_alive()
 
-    def _look(self, arrival: _Arrival) -> None:
+    def _run(self, slot: NewestSlot[_Arrival]) -> None:
+        looked_at: float | None = None  # when the newest image was; None where no tube can be alive
+        while not slot.closed:
+            arrival = slot.take(
+                None if looked_at is None else max(0.0, looked_at + self.image_timeout - time.monotonic())
+            )
+            image = self._converted(arrival) if arrival else None
+            if arrival and image:
+                self._try(arrival, image)
+                looked_at = time.monotonic()
+            elif looked_at is not None and time.monotonic() - looked_at >= self.image_timeout and not slot.closed:
+                self._end(self.pipeline.finish)
+                looked_at = None
+
+    def _try(self, arrival: _Arrival, image: _Converted) -> None:
+        """Look at an image, whatever comes of it."""
+        try:
+            self._look(arrival, image)
+        except UserError as error:
+            self._tell(self._listener.on_refused, error)
+        except Exception as error:
+            self._tell(self._listener.on_defect, error)
+            self.reset()
+
+    def _converted(self, arrival: _Arrival) -> _Converted | None:
+        """The image as the pipeline takes it. One that is no use costs itself, and no tube."""
         message, started = arrival.message, time.monotonic()
-        image = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
-        converted = time.monotonic() - started
-        stamp = nanoseconds(message.header.stamp)
-        self._remember(stamp, message.header, image)
+        try:
+            _check_stamp(nanoseconds(message.header.stamp))
+            rgb = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
+        except UserError as error:
+            self._tell(self._listener.on_refused, error)
+        except Exception as error:
+            self._tell(self._listener.on_defect, error)
+        else:
+            latency = {"arrival": arrival.age, "waiting": started - arrival.at, "convert": time.monotonic() - started}
+            return _Converted(rgb, latency)
+        return None
+
+    def _look(self, arrival: _Arrival, image: _Converted) -> None:
+        header = arrival.message.header
+        stamp = nanoseconds(header.stamp)
         with self._lock:
             session = self.pipeline.session  # the pipeline may begin a new one; what it then returns ends the old
-            updates = self.pipeline.push(stamp, image)
+            updates = self.pipeline.push(stamp, image.rgb)
+            admission = self.pipeline.admission
+            if admission not in DROPPED:  # an image that is left out must not lend its header to another
+                self._sources.remember(stamp, header, image.rgb if self._listener.wants_images else None)
             self._hand_on(updates, session)
-            latency = {"arrival": arrival.age, "waiting": started - arrival.at, "convert": converted}
-            self._on_looked(message.header, {**latency, **self.pipeline.latency})
+            self._tell(self._listener.on_done, Done(header, admission, {**image.latency, **self.pipeline.latency}))
 
     def _end(self, how: Callable[[], list[TubeUpdate]]) -> None:
         with self._lock:
             session = self.pipeline.session
-            *steps, end = how()
-            self._hand_on([*steps, end] if end.tubes else steps, session)
+            try:
+                *steps, end = how()
+            except Exception as error:
+                self._tell(self._listener.on_defect, error)
+            else:
+                self._hand_on([*steps, end] if end.tubes else steps, session)
 
     def _hand_on(self, updates: list[TubeUpdate], session: UUID) -> None:
         for update in updates:
-            header = self._headers.get(update.stamp) or Header(stamp=time_message(update.stamp))
-            self._on_step(Step(update, session, header, self._images.get(update.stamp)))
+            header, image = self._sources.of(update.stamp)
+            self._tell(self._listener.on_step, Step(update, session, header, image))
 
-    def _remember(self, stamp: int, header: Header, image: UInt8) -> None:
+    def _tell(self, event: Callable[[Any], None], what: Any) -> None:
+        """Call the listener; what it raises is its own affair."""
+        try:
+            event(what)
+        except Exception as error:
+            if event != self._listener.on_defect:
+                self._tell(self._listener.on_defect, error)
+
+
+def _check_stamp(stamp: int) -> None:
+    """Raises UserError for a stamp (ns) that no clock gives."""
+    if stamp <= 0:
+        said = f"{stamp / 1e9:g} s" if stamp else "zero"
+        raise UserError(
+            f"image with a stamp of {said}; does the camera's driver stamp its images, does /clock run if it uses "
+            "simulated time?"
+        )
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """An image, its age in seconds on arrival, and when that was by time.monotonic()."""
+
+    message: Image | CompressedImage
+    age: float
+    at: float
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """An image as (height, width, 3) uint8 RGB, and the seconds of each stage so far."""
+
+    rgb: UInt8
+    latency: dict[str, float]
+
+
+class _Sources:
+    """The headers of the newest images, and the images themselves where they are wanted, by stamp."""
+
+    def __init__(self) -> None:
+        self._headers: OrderedDict[int, Header] = OrderedDict()
+        self._images: OrderedDict[int, UInt8] = OrderedDict()
+
+    def remember(self, stamp: int, header: Header, image: UInt8 | None) -> None:
+        """image: None where nobody wants images; those that were kept are forgotten."""
         self._headers[stamp] = header
         if len(self._headers) > _HEADERS:
             self._headers.popitem(last=False)
-        if not self._keep_images():
+        if image is None:
             self._images.clear()
             return
         self._images[stamp] = image
         if len(self._images) > _IMAGES:
             self._images.popitem(last=False)
+
+    def of(self, stamp: int) -> tuple[Header, UInt8 | None]:
+        """Header and image of that stamp (ns); a bare header where it is too long ago."""
+        return self._headers.get(stamp) or Header(stamp=time_message(stamp)), self._images.get(stamp)

@@ -36,6 +36,11 @@ class NewestSlot(Generic[T]):
             item, self._item = self._item, None
             return item
 
+    @property
+    def closed(self) -> bool:
+        """Whether it delivers nothing any more."""
+        return self._closed
+
     def clear(self) -> None:
         """Forget a waiting item; it does not count as replaced."""
         with self._ready:

@@ -67,8 +67,10 @@ class _Numbered(Dataset[PairSample]):
 class Plan:
     """Which samples each step uses: a function of the step alone, wherever a run resumed.
 
-    feed: the streams of successive steps, in turn. rank, world: this process and their number; rank r takes every
-    world-th sample of a step's `batch_size * world`.
+    batch_size: samples of a step in each process.
+    feed: the streams of successive steps, in turn.
+    rank, world: the number of this process, and how many there are; of the `batch_size * world` samples of a step it
+        takes those whose position modulo `world` is its rank.
     """
 
     batch_size: int
@@ -104,7 +106,7 @@ def batches(samples: PairSamples, plan: Plan, steps: range, workers: int) -> Ite
         batch_sampler=_Steps(plan, steps),
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         pin_memory=torch.cuda.is_available(),
         multiprocessing_context="forkserver" if workers else None,
     )
@@ -115,7 +117,8 @@ def batches(samples: PairSamples, plan: Plan, steps: range, workers: int) -> Ite
         raise UserError(last.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")) from error
 
 
-def _start_worker(_: int) -> None:
+def start_worker(_: int) -> None:
+    """What a process does first that prepares samples."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the trainer answers it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

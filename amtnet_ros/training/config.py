@@ -1,36 +1,51 @@
-"""An experiment: everything that decides what `amtnet train` does, read from one YAML file."""
+"""An experiment: everything that decides what `amtnet train` does, read from a YAML file and those that it inherits."""
 
 from __future__ import annotations
 
 import difflib
+import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from amtnet_ros.data.repeats import RepeatHandling
+from amtnet_ros.data.cache import RepeatHandling
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import CARD
 
+log = logging.getLogger(__name__)
+
 Stream = Literal["rgb", "flow"]
+JOINED = "joined"
+CHECKPOINT_SUFFIX = ".pt"
+RETIRED = {
+    "network": ("motion_trunk",),
+    "augmentation": ("paste_growth", "paste_stretch", "paste_turn"),
+    "optimiser": ("freeze_rgb_blocks", "freeze_rgb_batch_norm"),
+}
+"""Section → keys that older checkpoints hold and that there no longer are; the tag with-all-variants has them all."""
 
 
-class _Section(BaseModel, extra="forbid", frozen=True):
+class Section(BaseModel, extra="forbid", frozen=True):
     """Unknown keys are mistakes, not comments."""
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """What is learnt from.
 
-    dataset: 'jhmdb21' with its `split`, 'ucf101_24', or 'custom', your own actions. root: the data set's folder, or the
-    JSON file of your own actions; not needed for a data set under the data root.
-    deltas: the pair's distances in frames, drawn from anew for each pair; (0,) alone makes single frames.
-    flow: engine of the flow images; placement: of the five-flow window, see flow.stack.
-    feed: which streams successive steps are fed with, in turn ('rgb', 'flow', 'both'). A two-stream network that is fed
-    one stream answers by it alone: so each learns what the other would spare it, and to speak to heads they share.
-    repeats: what becomes of near-repeated frames: keep, skip or repair, see data.repeats.
+    dataset: 'jhmdb21' with its `split`, 'ucf101_24', or 'custom', your own actions.
+    root: the data set's folder, or the JSON file of your own actions; not needed for a data set under the data root.
+    deltas: distances of a pair's frames, one of which is drawn for each pair; (0,) alone makes single frames.
+    flow: engine of the flow images.
+    placement: of the five-flow window, see flow.stack.
+    feed: the streams that successive steps are given, in turn: 'rgb', 'flow' or 'both'. A two-stream network that is
+        given one stream answers by it alone (see `model.streams.fuse_one`), so that this stream must learn the classes
+        too.
+    clips: train on this many training clips only, evenly spread, for a quick try.
+    repeats: 'skip' draws no pair with a near-repeated frame, see data.cache.
     """
 
     dataset: Literal["jhmdb21", "ucf101_24", "custom"] = "jhmdb21"
@@ -40,7 +55,7 @@ class DataConfig(_Section):
     flow: str = "dis:medium"
     placement: Literal["centred", "causal", "past"] = "past"
     feed: tuple[Literal["rgb", "flow", "both"], ...] = Field(("both",), min_length=1)
-    clips: int | None = Field(None, ge=1, description="use only so many training clips (for a quick try)")
+    clips: int | None = Field(None, ge=1)
     repeats: RepeatHandling = "keep"
 
     @model_validator(mode="after")
@@ -50,19 +65,14 @@ class DataConfig(_Section):
         return self
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """See model.streams.NetworkOptions."""
 
     trunk: str = "efficientnet_lite0"
-    motion_trunk: str | None = None
     streams: tuple[Stream, ...] = Field(("rgb", "flow"), min_length=1)
     fusion: Literal["sum", "mean", "concat"] = "sum"
     image_size: int = Field(300, ge=64)
     motion_stride: Literal[1, 2, 3] = 1
-
-
-JOINED = "joined"
-CHECKPOINT_SUFFIX = ".pt"
 
 
 def is_trained(source: str | None) -> bool:
@@ -70,15 +80,15 @@ def is_trained(source: str | None) -> bool:
     return source is not None and (source.endswith(CHECKPOINT_SUFFIX) or (Path(source) / CARD).is_file())
 
 
-class InitialConfig(_Section):
+class InitialConfig(Section):
     """Where weights come from.
 
-    rgb, flow: 'imagenet' (EfficientNet-Lite, VGG-16), 'people' (MobileNetV2), a file with a trunk's state dict (.pth),
-    or what was trained before: a checkpoint (.pt) or a model folder, e.g. models/light; null starts from random
-    weights. heads: a checkpoint or folder whose heads to start from (same fusion, or one stream; of other classes:
-    boxes, background and classes of the same name); 'joined': those of what both streams start from, such that the
-    network starts with the mean of their answers (with sum and mean only if both have learnt by the same heads);
-    null: Xavier.
+    rgb, flow: the trunk of a stream. 'imagenet'; a file with a trunk's state dict (.pth); or what was trained before, a
+        checkpoint (.pt) or a model folder, e.g. models/light. null: random weights.
+    heads: a checkpoint or model folder of the same fusion, or of one stream. Where its classes are others, boxes,
+        background and classes of the same name are taken. 'joined': the heads of what both streams start from,
+        such that the network starts with the mean of their answers; exact with concat, and with sum and mean if both
+        have learnt by the same heads. null: random weights (Xavier).
     """
 
     rgb: str | None = "imagenet"
@@ -86,7 +96,7 @@ class InitialConfig(_Section):
     heads: str | None = None
 
 
-class AugmentationConfig(_Section):
+class AugmentationConfig(Section):
     """See data.augmentation.AugmentationOptions."""
 
     photometric: bool = True
@@ -94,44 +104,52 @@ class AugmentationConfig(_Section):
     crop: Literal["ssd", "jitter", "actor", "none"] = "ssd"
     mirror: bool = True
     copy_paste: float = Field(0.0, ge=0, le=1, description="how often another clip's actor is pasted in (J-HMDB only)")
-    paste_growth: float = Field(1.0, ge=1, description="up to so many times as large or as small")
-    paste_stretch: float = Field(1.0, ge=1, description="its width up to so many times more or less")
-    paste_turn: float = Field(0.0, ge=0, le=180, description="up to so many degrees")
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """Weights and regularisation of the loss.
 
-    teacher: a checkpoint or model folder whose class scores the network learns to give in place of the labels, wherever
-    a prior overlaps an actor; see `model.loss.taught_classification`. Same classes, streams and image size.
-    open_border: the boxes of actors whom the picture cuts off may reach beyond it; see `model.loss.cut_at_border`.
+    localisation_weight: of smooth L1 on the offsets.
+    overlap_weight: of 1 - GIoU of the positives' boxes, besides.
+    label_smoothing: share of a target that is spread over all classes.
+    negative_iou: a prior whose IoU with an actor lies between this and 0.5 is ignored; 0.5 ignores none.
+    open_border: boxes of actors whom the picture cuts off may reach beyond it; see `model.loss.cut_at_border`.
+    teacher: a checkpoint or model folder whose class scores are learnt in place of the labels, wherever a prior
+        overlaps an actor; see `model.loss.taught_classification`. Same classes, streams and image size.
+    mixup: for the task classify: alpha of the Beta distribution of the shares in which two images are mixed.
     """
 
     localisation_weight: float = Field(1.0, ge=0)
-    overlap_weight: float = Field(0.0, ge=0, description="of 1 - GIoU of the positives' boxes, besides their offsets")
+    overlap_weight: float = Field(0.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    negative_iou: float = Field(0.5, ge=0, le=0.5, description="from here to IoU 0.5 a prior is ignored; 0.5: none is")
+    negative_iou: float = Field(0.5, ge=0, le=0.5)
     open_border: bool = False
     teacher: str | None = None
-    mixup: float = Field(0.0, ge=0, description="of the task classify: alpha of the shares in which images are mixed")
+    mixup: float = Field(0.0, ge=0)
 
 
-class OptimiserConfig(_Section):
-    """Learning. Rates are those of the heads; the trunk's is multiplied by trunk_factor.
+class OptimiserConfig(Section):
+    """How weights are learnt.
 
+    learning_rate: of the heads. Factors of it: trunk_factor for trunks, pretrained_factor besides for the layers that
+        initial weights exist for, bias_factor for biases.
     batch_size: pairs a step of each process; rates are not scaled with the number of processes.
-    schedule: 'step' drops by 10 at each of `drops`; 'cosine' falls to 1 % at the end. freeze_blocks, by
-    stream: the stem and so many blocks of its trunk stay as they were initialised (batch statistics included).
-    freeze_batch_norm: the streams in which the batch statistics of all ImageNet layers do. freeze_heads: the heads stay
-    as they were initialised, and the trunks learn to speak to them.
-    ema: memory of the moving average of the weights, which is what is validated and exported; 0 for none.
-    precision: of the forward pass. auto is bfloat16 on a GPU that has it, else float32; float16 scales the loss.
+    warmup: steps in which the rate rises from 0.
+    schedule: 'step' divides the rate by 10 at each of `drops`; 'cosine' lets it fall to 1 % at the end.
+    clip_gradient: the largest norm of a step's gradient.
+    ema: decay of the moving average of the weights, which is what is validated and exported; 0 keeps none.
+    dropout: share of the fused maps' channels that is dropped before the heads.
+    freeze_blocks: stream → number of its trunk's blocks that, with the stem, keep their initial weights and batch
+        statistics.
+    freeze_batch_norm: streams whose pretrained layers keep their batch statistics.
+    freeze_heads: heads keep their initial weights, and only trunks learn.
+    precision: of the forward pass. 'auto' is bfloat16 on a GPU that has it, else float32; float16 scales the loss.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = Field(5e-4, gt=0)
     trunk_factor: float = Field(0.5, ge=0)
-    pretrained_factor: float = Field(1.0, ge=0, description="besides, of the layers that initial weights exist for")
+    pretrained_factor: float = Field(1.0, ge=0)
     bias_factor: float = Field(2.0, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -142,17 +160,21 @@ class OptimiserConfig(_Section):
     drops: tuple[int, ...] = (50_000,)
     clip_gradient: float = Field(20.0, gt=0)
     ema: float = Field(0.0, ge=0, lt=1)
-    dropout: float = Field(0.0, ge=0, lt=1, description="of whole channels of the fused maps, before the heads")
+    dropout: float = Field(0.0, ge=0, lt=1)
     freeze_blocks: dict[Stream, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     freeze_batch_norm: tuple[Stream, ...] = ()
     freeze_heads: bool = False
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """The run itself; all but the seed may change when it goes on.
 
-    threads: of torch (0: its own choice); workers: processes that prepare samples.
+    workers: processes that prepare samples.
+    threads: of torch; 0 is its own choice.
+    checkpoint_every, validate_every: in steps.
+    validate_frames: frames a test clip that validation looks at.
+    validate_clips: number of test clips, evenly spread, that it looks at; null: all.
     """
 
     seed: int = Field(0, ge=0)
@@ -160,15 +182,15 @@ class RunConfig(_Section):
     threads: int = Field(0, ge=0)
     checkpoint_every: int = Field(100, ge=1)
     validate_every: int = Field(500, ge=1)
-    validate_frames: int = Field(2, ge=1, description="frames a test clip in validation")
-    validate_clips: int | None = Field(None, ge=1, description="so many test clips, evenly spread; all if not given")
+    validate_frames: int = Field(2, ge=1)
+    validate_clips: int | None = Field(None, ge=1)
 
 
-class Experiment(_Section):
-    """One YAML file of config/train.
+class Experiment(Section):
+    """One recipe of config/train, with what it inherits.
 
-    task: 'detect' micro-tubes; or 'classify' close-ups of actors, which teaches a trunk actions from few pixels, before
-    it learns to find actors (see model.classifier).
+    task: 'detect' micro-tubes; or 'classify' close-ups of actors, which teaches a trunk actions from few pixels before
+        it learns to find actors (see `model.amtnet.ActorClassifier`).
     """
 
     name: str = Field(min_length=1)
@@ -218,11 +240,88 @@ class Experiment(_Section):
         return self
 
 
-def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read and validate an experiment; overrides are `section.key=value`, values in YAML.
+Kind = TypeVar("Kind", bound=BaseModel)
 
-    Raises UserError naming the first wrong key.
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read and validate an experiment, see `read_content`. Raises UserError naming the first wrong key."""
+    return make_experiment(Experiment, read_content(path, overrides), path)
+
+
+def read_content(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The keys and values of an experiment, not yet validated.
+
+    A file may name another in its folder by the key `inherits`: of that it takes what it does not say itself, key by
+    key within the sections. overrides: `section.key=value`, values in YAML. Raises UserError if a file cannot be read.
     """
+    content = _with_inherited(path, ())
+    for override in overrides:
+        _apply(content, override)
+    return content
+
+
+def make_experiment(kind: type[Kind], content: dict[str, Any], path: Path) -> Kind:
+    """An experiment of this kind. path: of the file it is from. Raises UserError naming the first wrong key."""
+    try:
+        return kind(**content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_mistake(error, kind)}") from error
+    except TypeError as error:
+        raise UserError(f"{path}: keys must be words ({error})") from error
+
+
+def stored_experiment(text: str, source: Path) -> Experiment:
+    """The experiment that a checkpoint holds, as JSON; retired keys are ignored, with one line in the log.
+
+    Raises UserError if it is none of this version.
+    """
+    try:
+        content = json.loads(text)
+        retired = [f"{name}.{key}" for name, keys in RETIRED.items() for key in keys if key in content.get(name, ())]
+        for name in retired:
+            section, _, key = name.partition(".")
+            del content[section][key]
+        experiment = Experiment(**content)
+    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{source}: holds no experiment of this version") from error
+    if retired:
+        log.warning("%s: keys that there no longer are, ignored: %s", source, ", ".join(retired))
+    return experiment
+
+
+def first_difference(old: Kind, new: Kind) -> str | None:
+    """The first key, and its two values, that makes the two learn differently; None if they learn the same."""
+    before, after = old.model_dump(exclude={"name"}), new.model_dump()
+    task = before.pop("task")
+    if task != after["task"]:
+        return f"task was {task}, and is now {after['task']}"
+    for section, values in before.items():
+        for key, value in values.items():
+            if value != after[section][key] and (section != "run" or key == "seed"):
+                return f"{section}.{key} was {value}, and is now {after[section][key]}"
+    return None
+
+
+def _with_inherited(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
+    """A file's content over what it inherits; children: the files that inherit from it."""
+    content = _read_yaml(path)
+    parent = content.pop("inherits", None)
+    if parent is None:
+        return content
+    if not isinstance(parent, str):
+        raise UserError(f"{path}: inherits: must be the name of a file")
+    children = (*children, path)
+    parent_path = path.parent / parent
+    if parent_path.resolve() in [child.resolve() for child in children]:
+        raise UserError(f"{path}: inherits: {parent} inherits from this file itself")
+    inherited = _with_inherited(parent_path, children)
+    for key, value in content.items():
+        section = inherited.get(key)
+        inherited[key] = {**section, **value} if isinstance(section, dict) and isinstance(value, dict) else value
+    return inherited
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -233,39 +332,20 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         raise UserError(f"{path}: not YAML ({_one_line(error)})") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and values")
-    for override in overrides:
-        _apply(content, override)
-    try:
-        return Experiment(**content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first_mistake(error)}") from error
-    except TypeError as error:
-        raise UserError(f"{path}: keys must be words ({error})") from error
+    return content
 
 
-def first_difference(old: Experiment, new: Experiment) -> str | None:
-    """The first key, and its two values, that makes the two learn differently; None if they learn the same."""
-    if old.task != new.task:
-        return f"task was {old.task}, and is now {new.task}"
-    for section, values in old.model_dump(exclude={"name", "task"}).items():
-        other = new.model_dump()[section]
-        for key, value in values.items():
-            if value != other[key] and (section != "run" or key == "seed"):
-                return f"{section}.{key} was {value}, and is now {other[key]}"
-    return None
-
-
-def _first_mistake(error: ValidationError) -> str:
+def _first_mistake(error: ValidationError, kind: type[BaseModel]) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        message = "no such key" + _suggestion(first["loc"])
+        message = "no such key" + _suggestion(first["loc"], kind)
     return f"{where}: {message}" if where else message
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    section: Any = Experiment
+def _suggestion(location: tuple[int | str, ...], kind: type[BaseModel]) -> str:
+    section: Any = kind
     for part in location[:-1]:
         section = section.model_fields[part].annotation
     close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)

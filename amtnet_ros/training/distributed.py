@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from amtnet_ros.errors import UserError
+from amtnet_ros.device.torch_device import choose_torch_device
 
 PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: the first decodes videos and validates while the others wait."""
@@ -32,7 +32,7 @@ class Processes:
         Raises UserError if there is no such device.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
-        chosen = _find_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+        chosen = choose_torch_device(device, int(os.environ.get("LOCAL_RANK", "0")))
         if world == 1:
             return cls(0, 1, chosen)
         if chosen.type == "cuda":
@@ -72,24 +72,3 @@ class Processes:
         """The last call."""
         if self.world > 1:
             torch.distributed.destroy_process_group()
-
-
-def _find_device(name: str, local_rank: int) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"--device {name}: no such device; use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name}: training runs on auto, cpu, cuda or cuda:N")
-    if device.type == "cpu":
-        return device
-    if not torch.cuda.is_available():
-        raise UserError(f"--device {name}: torch finds no CUDA GPU here; `amtnet doctor` shows what it finds")
-    index = local_rank if device.index is None else device.index
-    if index >= torch.cuda.device_count():
-        raise UserError(
-            f"--device {name}: there are {torch.cuda.device_count()} GPUs, number {index} is not among them"
-        )
-    return torch.device("cuda", index)

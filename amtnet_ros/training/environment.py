@@ -1,4 +1,4 @@
-"""With what a run was made: machine, versions, revision."""
+"""What surrounds a run: machine and versions, for the record; advice where memory runs out; requests to stop."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.training.config import Experiment
 
 PACKAGES = ("numpy", "opencv-python-headless", "torch", "torchvision", "av", "pydantic")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def describe_environment(device: torch.device, processes: int) -> dict[str, Any]:
@@ -105,9 +106,6 @@ def memory_advice(experiment: Experiment) -> Iterator[None]:
 
 def _of_cpu(batch_size: int, workers: int) -> str:
     return f"memory is full: lower optimiser.batch_size (now {batch_size}) or run.workers (now {workers})"
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:

@@ -1,8 +1,14 @@
-"""Initial weights of a network: ImageNet, local files, or what was trained before; and the network to learn from."""
+"""Initial weights of a network: ImageNet, local files, or what was trained before; and the network to learn from.
+
+The weights of a model folder come without batch statistics, which the export folds into the convolutions. Without them
+the first step of training, which normalises by the batch's own, would make another network of it: `take_statistics`
+gives them anew.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +21,18 @@ from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint, make_network
 from amtnet_ros.model.heads import MicroTubeHeads
 from amtnet_ros.model.streams import STREAMS, Streams
+from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import CHECKPOINT_SUFFIX, JOINED, Experiment, InitialConfig, is_trained
+
+STATISTICS_SAMPLES = 64
+"""Samples from which batch statistics are taken: means over a hundred frames, of many cells each."""
 
 
 def initialise(network: Streams, config: InitialConfig, labels: tuple[str, ...] | None = None) -> None:
     """Load what the configuration names into trunks and heads. Raises UserError where something does not fit.
 
-    labels: of the network's classes, which need not be those of the heads to start from, see `_heads_for`; None: they
-    are.
+    labels: the network's classes, where they may differ from those of the heads to start from, see `_heads_for`; None
+        where they are the same.
     A file that is not of a trained network (see `is_trained`) is a trunk's own state dict.
     """
     for stream, source in (("rgb", config.rgb), ("flow", config.flow)):
@@ -50,10 +60,31 @@ def lacks_statistics(config: InitialConfig) -> bool:
     return any(is_trained(x) and not str(x).endswith(CHECKPOINT_SUFFIX) for x in (config.rgb, config.flow))
 
 
+@torch.no_grad()
+def take_statistics(network: Streams, batches: Iterable[Batch]) -> None:
+    """Give every batch normalisation the statistics of what reaches it; in evaluation the network computes as before.
+
+    Scale and shift make up for the change.
+    """
+    moments = {norm: _Moments(norm) for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)}
+    hooks = [norm.register_forward_pre_hook(moment.add) for norm, moment in moments.items()]
+    training = network.training
+    network.eval()
+    for batch in batches:
+        images = [None if x is None else x.float().flatten(0, 1) for x in (batch.rgb, batch.flow)]
+        network.features(images[0], images[1])
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    for norm, moment in moments.items():
+        _replace_statistics(norm, *moment.mean_and_variance())
+
+
 def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTnet:
     """The trained network that another one is to learn from, in evaluation mode.
 
-    labels: of the network that learns. Raises UserError where it cannot be read or answers other questions.
+    network, labels: those that learn. Raises UserError where the teacher cannot be read, or differs from the network in
+    classes, streams, image size or cells.
     """
     content = _read(source)
     teacher = make_network(content, source)
@@ -69,7 +100,7 @@ def read_teacher(source: str, network: Streams, labels: tuple[str, ...]) -> AMTn
 
 
 def earlier_runs(experiment: Experiment) -> list[dict[str, Any]]:
-    """The runs that the experiment starts or learns from, after those that they did: experiment, iterations.
+    """The runs whose weights or scores an experiment uses, the earliest first; each has its experiment and iterations.
 
     Raises UserError where a checkpoint or model folder cannot be read.
     """
@@ -89,8 +120,11 @@ def _heads_for(
 ) -> dict[str, Tensor]:
     """Heads of other classes as heads of these: boxes, background and classes of the same name are theirs.
 
-    New classes begin as the mean of theirs: "some action", so that people are found before any action is known.
-    heads: those to fill. part: the other heads' weights, theirs their labels.
+    A new class begins as the mean of all of theirs, so that people are found before any action is known.
+    heads: those to fill.
+    labels: of their classes.
+    part: weights of the heads to start from.
+    theirs: labels of those.
     """
     own = heads.state_dict()
     known = [label for label in labels if label in theirs]
@@ -107,9 +141,9 @@ def _heads_for(
 
 
 def _joined_heads(sources: dict[str, str], fusion: str) -> dict[str, Tensor]:
-    """Heads over fused maps that give the mean of what each stream's own heads make of its maps alone.
+    """Heads over fused maps whose output is the mean of the outputs of each stream's own heads over its maps.
 
-    Summed or averaged maps have one set of weights: there it is exact where both streams learnt by the same heads.
+    With sum and mean there is one set of weights for both streams: exact where both have learnt by the same heads.
     """
     rgb, flow = (_heads_alone(_read(sources[stream]), stream) for stream in STREAMS)
     joined = {name: (rgb[name] + flow[name]) / 2 for name in rgb}
@@ -122,7 +156,7 @@ def _joined_heads(sources: dict[str, str], fusion: str) -> dict[str, Tensor]:
 
 
 def _heads_alone(content: dict[str, Any], stream: str) -> dict[str, Tensor]:
-    """A checkpoint's heads as of a network of this stream alone: a fused one is asked by it alone (see `fuse_one`)."""
+    """A checkpoint's heads as those of a network of this stream alone; from a fused one as `fuse_one` feeds them."""
     options = content["options"]
     heads = {}
     for name, value in averaged_weights(content).items():
@@ -158,3 +192,30 @@ def _load_part(module: nn.Module, part: dict[str, Tensor], source: str) -> None:
         module.load_state_dict(part)
     except RuntimeError as error:
         raise UserError(f"{source}: does not fit this network: {str(error).splitlines()[-1].strip()}") from error
+
+
+class _Moments:
+    """Sums over the samples and cells of a normalisation's inputs, by channel."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        self._count = 0
+        self._sums = torch.zeros(2, norm.num_features, dtype=torch.float64)
+
+    def add(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0].transpose(0, 1).flatten(1).double()
+        self._count += x.shape[1]
+        self._sums = self._sums.to(x.device) + torch.stack([x.sum(1), x.square().sum(1)])
+
+    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
+        mean, square = self._sums / self._count
+        return mean, (square - mean.square()).clamp(min=0)
+
+
+def _replace_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    slope = norm.weight / (norm.running_var + norm.eps).sqrt()
+    norm.bias.add_(slope * (mean - norm.running_mean))
+    norm.weight.copy_(slope * (variance + norm.eps).sqrt())
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)

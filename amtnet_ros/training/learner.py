@@ -14,8 +14,8 @@ from amtnet_ros.model.streams import Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, OptimiserConfig
 from amtnet_ros.training.distributed import Processes
+from amtnet_ros.training.initial import take_statistics
 from amtnet_ros.training.optimiser import WeightAverage, make_optimiser, rate_factor, set_rates
-from amtnet_ros.training.statistics import take_statistics
 from amtnet_ros.training.tasks import TaskLoss, make_task
 
 

@@ -41,11 +41,16 @@ def make_optimiser(network: Streams, config: OptimiserConfig) -> torch.optim.Opt
 
 def rate_factor(step: int, config: OptimiserConfig) -> float:
     """What the learning rates are multiplied by at a step (0-based)."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    if config.schedule == "step":
+    if config.schedule == "step" and step >= config.warmup:
         return float(0.1 ** sum(step >= drop for drop in config.drops))
-    share = (step - config.warmup) / max(config.iterations - config.warmup, 1)
+    return cosine(step, config.warmup, config.iterations)
+
+
+def cosine(step: int, warmup: int, iterations: int) -> float:
+    """From 0 to 1 in `warmup` steps, then along a cosine to COSINE_FLOOR at the last of all `iterations`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    share = (step - warmup) / max(iterations - warmup, 1)
     return COSINE_FLOOR + (1 - COSINE_FLOOR) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 

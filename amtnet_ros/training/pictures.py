@@ -1,4 +1,4 @@
-"""Samples as the network gets them, for a person to look at."""
+"""Pictures of a run, for a person to look at: samples as the network gets them, and the curves of its log."""
 
 from __future__ import annotations
 
@@ -11,9 +11,22 @@ import numpy as np
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.data.samples import PairSample
 
+LOSSES = ("classification", "localisation", "overlap")
+
+WINDOW = 1 / 50
+"""Losses are shown as means over this share of the run, since those of single batches scatter."""
+
 _COLOURS = ((80, 255, 80), (255, 160, 40), (90, 170, 255), (255, 90, 200))  # of the micro-tubes, RGB
 _GAP = 4
 _SHOWN_FLOW = slice(-3, None)  # the newest flow image of the stack
+
+
+def sheet(samples: Sequence[PairSample], classes: Sequence[str]) -> UInt8:
+    """Several samples under each other, (h, w, 3) uint8; rows of another width (fewer streams) are padded."""
+    rows = [sample_picture(sample, classes) for sample in samples]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return np.concatenate(padded, axis=0)
 
 
 def sample_picture(sample: PairSample, classes: Sequence[str]) -> UInt8:
@@ -31,14 +44,6 @@ def sample_picture(sample: PairSample, classes: Sequence[str]) -> UInt8:
     return np.concatenate(tiles[:-1], axis=1)
 
 
-def sheet(samples: Sequence[PairSample], classes: Sequence[str]) -> UInt8:
-    """Several samples under each other, (h, w, 3) uint8; rows of another width (fewer streams) are padded."""
-    rows = [sample_picture(sample, classes) for sample in samples]
-    width = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
-    return np.concatenate(padded, axis=0)
-
-
 def _draw_boxes(tile: UInt8, boxes: Float32, labels: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
     side = len(tile)
     for k, box in enumerate(boxes):
@@ -51,11 +56,6 @@ def _draw_boxes(tile: UInt8, boxes: Float32, labels: Sequence[int] | np.ndarray,
                 cv2.putText(
                     tile, classes[int(labels[k])], origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, width, cv2.LINE_AA
                 )
-
-
-LOSSES = ("classification", "localisation", "overlap")
-WINDOW = 1 / 50
-"""Losses are shown as means over this share of the run, since those of single batches scatter."""
 
 
 def draw_curves(records: Sequence[dict[str, Any]], name: str, file: BinaryIO) -> None:

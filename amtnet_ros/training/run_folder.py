@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import cv2
+from pydantic import BaseModel
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.samples import PairSample
 from amtnet_ros.errors import UserError
-from amtnet_ros.training.config import Experiment
+from amtnet_ros.files import write_whole
 from amtnet_ros.training.pictures import draw_curves, sheet
 
 CHECKPOINT = "checkpoint.pt"
@@ -39,13 +39,13 @@ class RunFolder:
             raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another folder by --out") from error
         self._board: Any = None
 
-    def begin(self, experiment: Experiment, environment: dict[str, Any], step: int) -> None:
+    def begin(self, experiment: BaseModel, environment: dict[str, Any], step: int) -> None:
         """Note what starts, or goes on, at a step; what the log holds of later steps will be repeated, and goes."""
-        self._write("experiment.json", experiment.model_dump_json(indent=2) + "\n")
+        write_whole(self.folder / "experiment.json", experiment.model_dump_json(indent=2) + "\n")
         starts = [*self._starts(), {"time": datetime.now(timezone.utc).isoformat(), "step": step, **environment}]
-        self._write("environment.json", json.dumps(starts, indent=2) + "\n")
+        write_whole(self.folder / "environment.json", json.dumps(starts, indent=2) + "\n")
         kept = [record for record in self.records() if record["step"] <= step]
-        self._write("log.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+        write_whole(self.folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
         self._board = _open_board(self.folder / "tensorboard", step)
 
     def log(self, group: str, record: dict[str, Any]) -> None:
@@ -75,16 +75,19 @@ class RunFolder:
 
     def draw_samples(self, samples: Sequence[PairSample], classes: Sequence[str], step: int) -> None:
         """Draw training samples with their boxes."""
-        picture = sheet(samples, classes)
-        self._write("samples.png", _png(picture))
+        self.draw("samples", sheet(samples, classes), step)
+
+    def draw(self, name: str, picture: UInt8, step: int) -> None:
+        """Write an image (h, w, 3) as NAME.png."""
+        write_whole(self.folder / f"{name}.png", _png(picture))
         if self._board is not None:
-            self._board.add_image("samples", picture, step, dataformats="HWC")
+            self._board.add_image(name, picture, step, dataformats="HWC")
 
     def draw_curves(self, name: str) -> None:
         """Draw the log."""
         buffer = io.BytesIO()
         draw_curves(self.records(), name, buffer)
-        self._write("curves.png", buffer.getvalue())
+        write_whole(self.folder / "curves.png", buffer.getvalue())
 
     def close(self) -> None:
         """Write what TensorBoard still holds back."""
@@ -97,18 +100,6 @@ class RunFolder:
         except (OSError, ValueError):
             return []
         return content if isinstance(content, list) else []
-
-    def _write(self, name: str, content: str | bytes) -> None:
-        """Write a file whole or not at all."""
-        path = self.folder / name
-        partial = path.with_name(f".{name}.{os.getpid()}")
-        try:
-            partial.write_bytes(content.encode() if isinstance(content, str) else content)
-            os.replace(partial, path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _png(picture: UInt8) -> bytes:

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.classifier import ActorClassifier
+from amtnet_ros.model.amtnet import ActorClassifier, AMTnet
 from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch
@@ -30,7 +29,7 @@ class TaskLoss(NamedTuple):
 
 
 class Task(Protocol):
-    """What the trainer asks of a task. Networks are those of `make_network`."""
+    """What a trainer needs of a task. Networks are those of `make_network`."""
 
     def make_network(self, options: NetworkOptions) -> Streams:
         """The network to be taught, with random weights."""
@@ -49,7 +48,7 @@ class DetectMicroTubes:
     """The paper's task: a class and two boxes from each prior (§3.1)."""
 
     def __init__(self, options: LossConfig, teacher: AMTnet | None = None) -> None:
-        """teacher: whose class scores are learnt in place of the labels; in evaluation mode."""
+        """teacher: a network in evaluation mode whose class scores are learnt in place of the labels."""
         self._options, self._teacher = options, teacher
 
     def make_network(self, options: NetworkOptions) -> AMTnet:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -28,13 +27,12 @@ from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import TrainingFacts, load_checkpoint, save_checkpoint
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch, Plan, batches, collate
-from amtnet_ros.training.config import DataConfig, Experiment, first_difference
+from amtnet_ros.training.config import DataConfig, Experiment, first_difference, stored_experiment
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import StopRequest, describe_environment, memory_advice
-from amtnet_ros.training.initial import earlier_runs, initialise, lacks_statistics, read_teacher
+from amtnet_ros.training.initial import STATISTICS_SAMPLES, earlier_runs, initialise, lacks_statistics, read_teacher
 from amtnet_ros.training.learner import Learner, freeze
 from amtnet_ros.training.run_folder import RunFolder
-from amtnet_ros.training.statistics import SAMPLES
 from amtnet_ros.training.tasks import make_task
 from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation
 
@@ -111,7 +109,7 @@ class Trainer:
         """The first samples, with all streams, the same in every process."""
         config = self.experiment
         plan = Plan(config.optimiser.batch_size, (config.network.streams,))
-        for step in range(math.ceil(SAMPLES / plan.batch_size)):
+        for step in range(math.ceil(STATISTICS_SAMPLES / plan.batch_size)):
             yield collate([samples.sample(*item) for item in plan.items(step)]).to(self.processes.device)
 
     def _loop(self, samples: PairSamples, plan: Plan, held_out: HeldOut) -> bool:
@@ -181,10 +179,7 @@ class Trainer:
             raise UserError(f"{self.folder.checkpoint}: {error}") from error
 
     def _refuse_changes(self, content: dict[str, Any]) -> None:
-        try:
-            before = Experiment(**json.loads(content["experiment"]))
-        except (ValidationError, ValueError) as error:
-            raise UserError(f"{self.folder.checkpoint}: holds no experiment of this version") from error
+        before = stored_experiment(content["experiment"], self.folder.checkpoint)
         change = first_difference(before, self.experiment)
         processes = content.get("processes", self.processes.world)
         if processes != self.processes.world:

@@ -1,4 +1,4 @@
-"""A quick look at a network in training: does it find the actor, does it name the action, how many mistakes beside?"""
+"""Validation of a network in training, on a few frames of each test clip: are actors found, and actions named?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.samples import PairOptions, PairSample, plain_sample
 from amtnet_ros.evaluation.frame_map import FrameDetections, frame_map
-from amtnet_ros.model.amtnet import AMTnet
-from amtnet_ros.model.classifier import ActorClassifier
+from amtnet_ros.model.amtnet import ActorClassifier, AMTnet
 from amtnet_ros.model.priors import pairwise_iou
 from amtnet_ros.training.batches import collate
 

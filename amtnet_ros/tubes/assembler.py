@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.tube_boxes import Box, grow
 
 
 class TubeAssembler:
@@ -19,68 +20,33 @@ class TubeAssembler:
             raise ValueError(f"a history of {history_limit} boxes holds no tube")
         self.history_limit = history_limit
         self.keep_ended = keep_ended
-        self._tubes: dict[int, _Parts] = {}
+        self._newest: dict[int, Tube] = {}
+        self._boxes: dict[int, list[Box]] = {}
 
     def add(self, update: TubeUpdate) -> tuple[Tube, ...]:
         """Take in one update; returns, whole, the tubes that ended in it."""
         ended = []
         for tube in update.tubes:
-            parts = self._tubes.setdefault(tube.id, _Parts())
-            parts.add(tube, self.history_limit)
+            self._newest[tube.id] = tube
+            grow(self._boxes.setdefault(tube.id, []), tube, self.history_limit)
             if tube.state == TubeState.ENDED:
-                ended.append(parts.whole())
+                ended.append(_whole(tube, self._boxes[tube.id]))
                 if not self.keep_ended:
-                    del self._tubes[tube.id]
+                    del self._newest[tube.id], self._boxes[tube.id]
         return tuple(ended)
 
     def tubes(self, min_frames: int = 1) -> tuple[Tube, ...]:
         """All tubes with at least so many boxes, whole, by id. The release evaluates those of 4 and more."""
-        whole = (parts.whole() for _, parts in sorted(self._tubes.items()))
-        return tuple(tube for tube in whole if len(tube.frames) >= min_frames)
+        long_enough = sorted(key for key, boxes in self._boxes.items() if len(boxes) >= min_frames)
+        return tuple(_whole(self._newest[key], self._boxes[key]) for key in long_enough)
 
 
-class _Parts:
-    """One tube: its newest report, and its boxes in pieces, joined when someone asks or when they grow too many."""
-
-    def __init__(self) -> None:
-        self.newest: Tube | None = None
-        self.pieces: list[Tube] = []
-        self.unjoined = 0
-
-    def add(self, tube: Tube, limit: int | None) -> None:
-        self.newest = tube
-        if not len(tube.frames):
-            return
-        # a linker that revises the shared frame sends that frame again
-        while self.pieces and self.pieces[-1].frames[-1] >= tube.frames[0]:
-            last = self.pieces.pop()
-            keep = int(last.frames.searchsorted(tube.frames[0]))
-            if keep:
-                self.pieces.append(cut(last, slice(keep)))
-        self.pieces.append(tube)
-        self.unjoined += len(tube.frames)
-        if limit is not None and self.unjoined > limit:
-            self.pieces = [cut(self.whole(), slice(-limit, None))]
-            self.unjoined = 0
-
-    def whole(self) -> Tube:
-        assert self.newest is not None
-        pieces = self.pieces or [self.newest]
-        return self.newest._replace(
-            frames=np.concatenate([piece.frames for piece in pieces]),
-            stamps=np.concatenate([piece.stamps for piece in pieces]),
-            boxes=np.concatenate([piece.boxes for piece in pieces]),
-            scores=np.concatenate([piece.scores for piece in pieces]),
-            interpolated=np.concatenate([piece.interpolated for piece in pieces]),
-        )
-
-
-def cut(tube: Tube, part: slice) -> Tube:
-    """The tube with only this part of its boxes."""
-    return tube._replace(
-        frames=tube.frames[part],
-        stamps=tube.stamps[part],
-        boxes=tube.boxes[part],
-        scores=tube.scores[part],
-        interpolated=tube.interpolated[part],
+def _whole(newest: Tube, boxes: list[Box]) -> Tube:
+    """The newest state of a tube, with all its boxes."""
+    return newest._replace(
+        frames=np.array([box.frame for box in boxes], np.int64),
+        stamps=np.array([box.stamp for box in boxes], np.int64),
+        boxes=np.array([box.box for box in boxes], np.float32).reshape(-1, 4),
+        scores=np.array([box.score for box in boxes], np.float32),
+        interpolated=np.array([box.interpolated for box in boxes], np.bool_),
     )

@@ -20,7 +20,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from amtnet_ros.contracts import Bool, Float32, Tube, TubeState, TubeUpdate
-from amtnet_ros.tubes.assembler import cut
 
 SWITCH_COST = 3.0
 """That of the release (which also tried 5)."""
@@ -85,10 +84,10 @@ class TubeLabeller:
         now = {}
         for tube in update.tubes:
             labeller, done = self._tubes.get(tube.id) or (RunningLabeller(self.switch_cost, self.look_back), -1)
-            if len(tube.frames):
+            if len(tube.stamps):
                 # a frame that is sent again with a revised box keeps its first score
-                labeller.add(tube.scores[tube.frames > done].tolist())
-                done = int(tube.frames[-1])
+                labeller.add(tube.scores[tube.stamps > done].tolist())
+                done = int(tube.stamps[-1])
             now[tube.id] = labeller.in_action
             if tube.state == TubeState.ENDED:
                 self._tubes.pop(tube.id, None)
@@ -116,10 +115,21 @@ def trim(tube: Tube, switch_cost: float = SWITCH_COST, min_frames: int = 9, best
     for begin, end in zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True):
         if end - begin < min_frames:
             continue
-        part = cut(tube, slice(begin, end))
+        part = _cut(tube, slice(begin, end))
         first, last = part.stamps[[0, -1]].tolist()
         parts.append(part._replace(score=best_mean(part.scores, best), start_stamp=first, last_stamp=last))
     return parts
+
+
+def _cut(tube: Tube, part: slice) -> Tube:
+    """The tube with only this part of its boxes."""
+    return tube._replace(
+        frames=tube.frames[part],
+        stamps=tube.stamps[part],
+        boxes=tube.boxes[part],
+        scores=tube.scores[part],
+        interpolated=tube.interpolated[part],
+    )
 
 
 def best_mean(scores: Float32, best: int = 40) -> float:

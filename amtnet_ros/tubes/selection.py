@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amtnet_ros.boxes import nms
+from amtnet_ros.boxes import clip, nms
 from amtnet_ros.contracts import Bool, Float32, Int64, MicroTubes
 from amtnet_ros.tubes.options import LinkerOptions
 
@@ -59,23 +59,19 @@ def select(micro_tubes: MicroTubes, options: LinkerOptions) -> tuple[Candidates,
         scores = micro_tubes.class_scores[np.arange(len(labels)), labels]
         groups, limit = np.zeros(len(usable), np.int64), options.actor_limit
     usable &= scores >= options.score_threshold
-    everything = Candidates(boxes.transpose(2, 0, 1), labels, scores, micro_tubes.class_scores)
+    everything = Candidates(boxes.transpose(2, 1, 0), labels, scores, micro_tubes.class_scores)
     order = _canonical_order(np.flatnonzero(usable), groups, everything)
-    return everything.take(_best(order, groups, boxes[0], limit, options)), refused
+    return everything.take(_best(order, groups, boxes[:, 0], limit, options)), refused
 
 
 def _clipped(micro_tubes: MicroTubes) -> Float32:
-    """(2, 4, N) first and second boxes, a coordinate a row, clipped to the image."""
-    width, height = micro_tubes.image_size
-    boxes = np.ascontiguousarray(micro_tubes.boxes.transpose(1, 2, 0))
-    np.maximum(boxes, 0, out=boxes)
-    np.minimum(boxes, np.array([[width], [height], [width], [height]], np.float32), out=boxes)
-    return boxes
+    """(4, 2, N) first and second boxes, a coordinate a row, clipped to the image."""
+    return clip(np.ascontiguousarray(micro_tubes.boxes.transpose(2, 1, 0)), *micro_tubes.image_size)
 
 
 def _usable(micro_tubes: MicroTubes, clipped: Float32) -> Bool:
     """(N,) whether each micro-tube holds finite numbers only, and both its boxes lie inside the image somewhere."""
-    usable: Bool = (clipped[:, 2:] - clipped[:, :2]).min(axis=(0, 1)) >= MIN_SIDE
+    usable: Bool = (clipped[2:] - clipped[:2]).min(axis=(0, 1)) >= MIN_SIDE
     for values in (micro_tubes.boxes, micro_tubes.scores, micro_tubes.class_scores):
         # row by row only where something is wrong
         if not np.isfinite(values.sum()):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tiny_models import scene
+from tiny import scene
 
 from amtnet_ros.bench import engines as bench_engines
 from amtnet_ros.cli.bench import bench
@@ -51,7 +51,6 @@ def test_all_engines_are_set_against_the_published_way(folder: Path, tmp_path: P
         times = row["milliseconds_a_pair"]
         assert 0 < times["median"] <= times["p95"] <= times["p99"]
         assert row["times_as_fast_as_as_released"] == pytest.approx(released / times["median"], rel=0.05, abs=0.01)
-        assert "joules_a_pair" not in row or row["provider"].startswith(("CUDA", "Tensorrt", "torch cuda"))
     image = cv2.imread(str(picture))
     assert image is not None
     assert np.unique(image.reshape(-1, 3), axis=0).shape[0] > 10

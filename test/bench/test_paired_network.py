@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import KINDS, scene
+from tiny import KINDS, scene
 
 from amtnet_ros.bench.paired_network import PairedNetwork
 from amtnet_ros.errors import UserError

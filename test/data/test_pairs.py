@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, micro_tubes_at, pair_starts
@@ -60,6 +60,7 @@ def test_an_actor_that_goes_on_without_a_box_spoils_the_pair():
     assert 12 in pair_starts(video(30, instance(range(30)), instance([5, 10], label=1)), 1)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, 11), min_size=1), min_size=0, max_size=3),
     st.integers(0, 13),

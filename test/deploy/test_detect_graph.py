@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 import pytest
-from tiny_models import reference_selection, select_by_score
+from tiny import reference_selection, select_by_score
 
 from amtnet_ros.deploy.detect_graph import make_detect_graph
 from amtnet_ros.model.priors import make_priors

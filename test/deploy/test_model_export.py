@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tiny_models import LABELS, scene, tiny_network, tiny_trained
+from tiny import LABELS, scene, tiny_network, tiny_trained
 
 from amtnet_ros.deploy import export
 from amtnet_ros.deploy.export import ExportOptions, export_model, read_trained

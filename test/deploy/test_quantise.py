@@ -9,16 +9,17 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from tiny_models import scene, tiny_trained
+from tiny import scene, tiny_trained
 
 from amtnet_ros.deploy.export import ExportOptions, export_model
 from amtnet_ros.deploy.folder import record_accuracy
 from amtnet_ros.deploy.quantise import quantise_model
+from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import to_working_size
 from amtnet_ros.inference import device as devices
 from amtnet_ros.inference.card import read_card
-from amtnet_ros.inference.device import Device, choose_precision, int8_instructions
+from amtnet_ros.inference.device import choose_precision, int8_instructions
 from amtnet_ros.inference.factory import make_engine
 
 

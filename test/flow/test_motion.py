@@ -10,7 +10,7 @@ import pytest
 from amtnet_ros.contracts import Frame
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.motion import Motion
-from amtnet_ros.flow.stack import Placement, window
+from amtnet_ros.flow.stack import StackPlacement, window
 
 SIZE = (8, 6)
 RATE = 30.0
@@ -41,7 +41,7 @@ def frame(index: int) -> Frame:
     return Frame(index, round(index * 1e9 / RATE), np.full((SIZE[1], SIZE[0], 3), GREYS[index], np.uint8))
 
 
-def motion(placement: Placement = "past", engine: Brightness | None = None) -> Motion:
+def motion(placement: StackPlacement = "past", engine: Brightness | None = None) -> Motion:
     return Motion(engine or Brightness(), RATE, SIZE, placement, 5)
 
 
@@ -50,7 +50,7 @@ def moves(stack: np.ndarray) -> list[float]:
     return [(float(stack[0, 0, 3 * k]) - 128) / 16 for k in range(5)]
 
 
-def expected(key: int, placement: Placement) -> list[float]:
+def expected(key: int, placement: StackPlacement) -> list[float]:
     """Of the flow images in the offline window of a whole video; the last frame repeats the one before it."""
     steps = [b - a for a, b in itertools.pairwise(GREYS)]
     steps.append(steps[-1])
@@ -59,7 +59,7 @@ def expected(key: int, placement: Placement) -> list[float]:
 
 @pytest.mark.parametrize("placement", ["past", "causal", "centred"])
 @pytest.mark.parametrize("delta", [1, 3])
-def test_every_key_frame_comes_with_the_stack_of_the_whole_video(placement: Placement, delta: int) -> None:
+def test_every_key_frame_comes_with_the_stack_of_the_whole_video(placement: StackPlacement, delta: int) -> None:
     made = motion(placement)
     found = [key for i in range(len(GREYS)) for key in made.add(frame(i), i % delta == 0, delta)]
     found += made.flush(newest_is_key=True)

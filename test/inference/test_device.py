@@ -8,35 +8,16 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
+from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference import device as devices
 from amtnet_ros.inference.card import read_card
-from amtnet_ros.inference.device import Device, choose_device, gpu_present, parse_device, provider_chain
+from amtnet_ros.inference.device import choose_device, gpu_present, provider_chain
 from amtnet_ros.inference.factory import make_engine
 
 without_gpu = pytest.mark.skipif(
     gpu_present() or "CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has a GPU"
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "device"),
-    [
-        ("auto", None),
-        ("cpu", Device("cpu")),
-        ("cuda", Device("cuda", 0)),
-        ("cuda:3", Device("cuda", 3)),
-        ("tensorrt:1", Device("tensorrt", 1)),
-    ],
-)
-def test_device_names(text: str, device: Device | None) -> None:
-    assert parse_device(text) == device
-
-
-@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:-1", "cpu:0", "", "CUDA:0"])
-def test_an_unknown_device_is_refused_with_those_there_are(text: str) -> None:
-    with pytest.raises(UserError, match="auto, cpu, cuda:N or tensorrt:N"):
-        parse_device(text)
 
 
 @without_gpu

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import KINDS, LABELS, SIZE, scene, select_by_score, trained_parts
+from tiny import KINDS, LABELS, SIZE, scene, select_by_score, trained_parts
 
 from amtnet_ros.bench.paired_network import PairedNetwork
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
-from amtnet_ros.deploy.calibration import frames_of_video
+from amtnet_ros.deploy.quantise import frames_of_video
 from amtnet_ros.flow.contract import to_working_size
 from amtnet_ros.inference.card import list_models, read_card
 from amtnet_ros.inference.contract import Engine, Selection

@@ -46,6 +46,13 @@ def test_a_whole_folder_is_read(tiny_folder: Path) -> None:
     assert set(card.files) == {"encode.onnx", "detect.onnx"}
 
 
+def test_a_retired_key_is_ignored_unless_it_says_something(folder: Path) -> None:
+    rewrite(folder, lambda content: content.update(motion_trunk=None))
+    assert read_card(folder).trunk == "tiny"
+    rewrite(folder, lambda content: content.update(motion_trunk="mobilenet_v2"))
+    assert "two kinds of trunks" in complaint(folder)
+
+
 def test_a_missing_folder(tmp_path: Path) -> None:
     assert str(tmp_path / "nothing") in complaint(tmp_path / "nothing")
 

@@ -12,15 +12,16 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from tiny_models import SIZE, scene
+from tiny import SIZE, scene
 
 from amtnet_ros.contracts import Frame, UInt8
-from amtnet_ros.deploy.calibration import frames_of_video
+from amtnet_ros.deploy.quantise import frames_of_video
 from amtnet_ros.deploy.resize_graph import make_resize_graph
+from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import list_models, read_card
 from amtnet_ros.inference.contract import Encoded, Selection
-from amtnet_ros.inference.device import Device, resize_chain
+from amtnet_ros.inference.device import resize_chain
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
 from amtnet_ros.inference.resize import resize_on_host, resizes_on_device

@@ -58,7 +58,7 @@ def test_a_selection_out_of_range_is_refused_by_name(name: str, value: float) ->
 
 @pytest.mark.parametrize("engine_name", ["onnxruntime", "torch"])
 def test_arrays_that_do_not_fit_are_refused_in_one_line(tiny_folder, engine_name: str) -> None:
-    from tiny_models import scene
+    from tiny import scene
 
     from amtnet_ros.contracts import Frame
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import scene
+from tiny import scene
 
 from amtnet_ros.contracts import Frame, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amtnet_ros.contracts import Float32
@@ -26,6 +26,7 @@ def crowd(seed: int, count: int) -> tuple[Float32, Float32]:
     return boxes.astype(np.float32), rng.uniform(0.05, 1, count).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 30))
 def test_every_box_is_the_weighted_mean_of_those_around_it(seed: int, count: int) -> None:
     boxes, scores = crowd(seed, count)

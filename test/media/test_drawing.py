@@ -83,14 +83,6 @@ def test_a_late_image_is_drawn_with_the_boxes_of_its_own_time() -> None:
     assert has_frame(drawn(painter, 1), (150.0, 120.0, 190.0, 220.0), 1.0)
 
 
-def test_a_box_sent_again_replaces_the_one_before() -> None:
-    painter = TubePainter(LABELS, QUIET, delay=1)
-    better = (110.0, 130.0, 190.0, 230.0)
-    painter.update(update(tube([0], [BOX]), stamp=0))
-    painter.update(update(tube([0, 1], [better, better]), stamp=1))
-    assert has_frame(drawn(painter, 0), better, 1.0)
-
-
 def test_states_look_different() -> None:
     full = TubePainter(LABELS, QUIET)
     full.update(update(tube([0], [BOX])))

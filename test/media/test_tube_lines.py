@@ -19,7 +19,7 @@ SESSION, OTHER = UUID(int=1), UUID(int=2)
 LABELS = ("walk", "jump")
 
 
-def tube(number: int, state: TubeState, stamps: list[int], offset: float = 0.0, label: int = 0) -> Tube:
+def tube(number: int, state: TubeState, stamps: list[int], label: int = 0) -> Tube:
     count = len(stamps)
     return Tube(
         id=number,
@@ -31,7 +31,7 @@ def tube(number: int, state: TubeState, stamps: list[int], offset: float = 0.0, 
         last_stamp=stamps[-1] if stamps else 30,
         frames=np.arange(count),
         stamps=np.array(stamps, dtype=np.int64),
-        boxes=np.array([[s + offset, 1, s + 5 + offset, 9] for s in stamps], dtype=np.float32).reshape(-1, 4),
+        boxes=np.array([[s, 1, s + 5, 9] for s in stamps], dtype=np.float32).reshape(-1, 4),
         scores=np.full(count, 0.5, dtype=np.float32),
         interpolated=np.array([s % 20 == 0 for s in stamps], dtype=np.bool_),
     )
@@ -74,15 +74,6 @@ def test_a_tube_is_put_together_from_its_increments(tmp_path: Path) -> None:
         {"stamp": stamp, "box": [stamp, 1, stamp + 5, 9], "score": 0.5, "interpolated": stamp == 20}
         for stamp in (10, 20, 30)
     ]
-
-
-def test_a_box_sent_again_replaces_the_one_before(tmp_path: Path) -> None:
-    (line,) = record(
-        tmp_path / "t.jsonl",
-        update(20, tube(1, TubeState.ACTIVE, [10, 20])),
-        update(30, tube(1, TubeState.ACTIVE, [20, 30], offset=0.5)),
-    )
-    assert [(box["stamp"], box["box"][0]) for box in line["boxes"]] == [(10, 10.0), (20, 20.5), (30, 30.5)]
 
 
 def test_a_tube_still_alive_is_written_and_marked_as_not_ended(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
-from amtnet_ros.model.classifier import ActorClassifier  # noqa: E402
+from amtnet_ros.model.amtnet import ActorClassifier  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 
 SIZE = 96

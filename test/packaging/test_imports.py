@@ -1,4 +1,4 @@
-"""What runs on a robot imports what every robot has; the rest is imported where it is used, or its absence explained."""
+"""What runs on a robot imports what every robot has; the rest is imported where it is used, or its lack explained."""
 
 from __future__ import annotations
 

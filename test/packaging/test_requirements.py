@@ -8,8 +8,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "dev" / "requirements"
 LISTS = sorted(path.stem for path in FOLDER.glob("*.in"))
-# Packages that are only read as files: nothing that they ask for is installed.
-AS_FILES = ["weights"]
 
 
 def pins(path):
@@ -23,7 +21,7 @@ def canonical(pin):
 
 def test_each_list_was_resolved():
     assert {"ros", "runtime", "build", "gpu", "test"} <= set(LISTS)
-    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted([*LISTS, *AS_FILES])
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == LISTS
 
 
 @pytest.mark.parametrize("name", LISTS)

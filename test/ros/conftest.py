@@ -25,10 +25,10 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model that costs next to nothing, see tiny_model.py."""
-    from tiny_model import make_tiny_model
+    """The folder of a model that costs next to nothing, see `tiny.make_robot_model`."""
+    from tiny import make_robot_model
 
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    return make_robot_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

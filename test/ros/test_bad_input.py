@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from itertools import count, repeat
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from stage import Stage, wait_until, walker
 from std_msgs.msg import Header
@@ -98,6 +102,76 @@ def test_ros_arguments_that_make_no_sense_are_named_in_one_line(stage: Stage) ->
         assert process.wait() == 2
         (line,) = [line for line in process.output.splitlines() if "[rcl]" not in line]
         assert "model:=" in line
+
+
+def watch_health(stage: Stage) -> list[DiagnosticStatus]:
+    """Every status of the detector from now on."""
+    said: list[DiagnosticStatus] = []
+    stage.node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: said.extend(m.status), 10)
+    return said
+
+
+def show_until(stage: Stage, stamps: Iterator[int], until: Callable[[], Any], what: str, pause: float = 0.1) -> None:
+    """Show white images of these stamps until something is so."""
+
+    def seen() -> Any:
+        stage.show(np.full((48, 64, 3), 250, dtype=np.uint8), next(stamps))
+        time.sleep(pause)
+        return until()
+
+    wait_until(seen, what)
+
+
+def test_a_camera_that_stamps_nothing_is_named(stage: Stage) -> None:
+    said = watch_health(stage)
+    stage.detector()
+    show_until(stage, repeat(0), lambda: any("stamp of zero" in s.message for s in said), "it says so")
+    assert all(status.level == DiagnosticStatus.ERROR for status in said if "stamp of zero" in status.message)
+    assert not any("old when they arrive" in status.message for status in said)
+
+
+def test_a_camera_that_repeats_its_stamp_is_named(stage: Stage) -> None:
+    said, stamp = watch_health(stage), time.time_ns()
+    stage.detector(max_image_age=60.0)
+    words = f"do not exceed that of an earlier one, {stamp / 1e9:.3f} s"
+    show_until(stage, repeat(stamp), lambda: any(words in s.message for s in said), "it says so")
+    assert all(status.level == DiagnosticStatus.WARN for status in said if words in status.message)
+
+
+def test_a_camera_too_slow_for_pairs_is_named_with_both_numbers(stage: Stage) -> None:
+    said = watch_health(stage)
+    stage.detector()
+    words = "images on /image are 1.00 s apart, more than max_frame_gap (0.50 s)"
+    start = time.time_ns()
+    # The stamps count, not the time between arrivals, of which a test should not need so much; 0.6 s is a gap as well.
+    stamps = count(start, 10**9)
+    show_until(stage, stamps, lambda: any(words in s.message for s in said), "it says so", pause=0.6)
+    assert all(status.level == DiagnosticStatus.WARN for status in said if words in status.message)
+    assert not any(message.tubes for message in stage.tubes)
+
+
+def test_two_publishers_on_one_topic_are_named(stage: Stage) -> None:
+    said = watch_health(stage)
+    detector = stage.detector()
+    other = Node("other_camera", namespace="/back", context=stage.context)
+    try:
+        images = other.create_publisher(Image, "/image", 10)
+        wait_until(images.get_subscription_count, "the detector hears the other, too")
+        words = "2 publishers on /image: /back/other_camera, /stage"
+        stage.film(walker(), until=lambda: any(words in status.message for status in said))
+    finally:
+        other.destroy_node()
+    assert all(status.level == DiagnosticStatus.WARN for status in said if words in status.message)
+    assert words in detector.output
+
+
+def test_remaps_that_cross_are_applied_once(stage: Stage) -> None:
+    crossed = ("-r", "image:=/other", "-r", "/other:=/image")
+    given = ("-p", f"model:={stage.model}", "-p", "autostart:=true", "-p", "image_timeout:=1.5")
+    detector = stage.run("detector_node", "--ros-args", *crossed, *given)
+    detector.wait_for("Looking at /other")
+    detector.wait_for("nobody publishes /other")
+    assert stage.images.get_subscription_count() == 0, "nobody asked for /image"
 
 
 def test_old_stamps_are_named(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 from stage import ROOT, Stage, wait_until, walker
-from tiny_model import box_in
+from tiny import box_in
 
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.qos import RESULTS

@@ -72,8 +72,8 @@ def test_a_clip_that_is_not_what_it_should_be_is_refused(tmp_path: Path) -> None
     wheels.mkdir()
     (wheels / "sports2d-0.8.34-py3-none-any.whl").write_bytes(b"not the wheel")
     cache = tmp_path / "cache"
-    done = demo(tmp_path, XDG_CACHE_HOME=str(cache), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
+    done = demo(tmp_path, AMTNET_CACHE=str(cache), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
     assert done.returncode == 2
     assert "the demo's clip could not be fetched" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert list((cache / "amtnet_ros").iterdir()) == []
+    assert list(cache.rglob("*")) == []

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
-from stage import Stage, darkness, wait_until
+from stage import Stage, darkness, ends, wait_until
 from std_msgs.msg import Header
-from tiny_model import box_in
+from tiny import box_in
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.depth import depth_from_image, points_from_cloud
+from amtnet_ros.ros.depth_messages import depth_from_image, points_from_cloud
 from amtnet_ros.ros.messages import nanoseconds, time_message
 
 WIDTH, HEIGHT, FOCAL, AWAY = 64, 48, 50.0, 2.5
@@ -70,63 +71,170 @@ def test_organised_clouds_become_points(padding: int, bigendian: bool) -> None:
     np.testing.assert_array_equal(points_from_cloud(cloud_message(points, bigendian, padding)), points)
 
 
-def test_depth_that_cannot_be_used_is_named_in_one_line() -> None:
-    image = depth_message("32FC1", METRES)
-    image.data = image.data[:100]
-    flat = cloud_message(METRES.reshape(1, -1, 1).repeat(3, axis=-1))
-    for convert, message, words in (
-        (depth_from_image, Image(encoding="rgb8"), "encoding 'rgb8'"),
-        (depth_from_image, image, "64x48 with 100 bytes"),
-        (points_from_cloud, flat, "height 1"),
-    ):
-        with pytest.raises(UserError) as caught:
-            convert(message)
-        assert words in str(caught.value)
-        assert "\n" not in str(caught.value)
+WALL = np.full((HEIGHT, WIDTH), AWAY, dtype=np.float32)
+V, U = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+POINTS = np.stack([(U - WIDTH / 2) / FOCAL * WALL, (V - HEIGHT / 2) / FOCAL * WALL, WALL], axis=-1).astype(np.float32)
+
+BAD_CLOUDS: list[tuple[dict[str, Any], str]] = [
+    ({"point_step": 8, "row_step": 512}, "point_step 8, but x, y, z reach to byte 16"),
+    ({"point_step": 0}, "point_step 0"),
+    ({"row_step": 0}, "row step of 0 bytes, but a row has 1024"),
+    ({"row_step": 1023}, "row step of 1023 bytes"),
+    ({"row_step": 1008}, "row step of 1008 bytes"),
+    ({"width": 0}, "zero size, 0x48"),
+    ({"height": 0}, "height 0"),
+    ({"height": 1}, "height 1"),
+    ({"height": 49}, "49152 bytes of data, but it needs 50176"),
+    ({"width": 2**31}, "row step of 1024 bytes"),
+    ({"fields": []}, "float fields none"),
+    ({"data": b""}, "0 bytes of data"),
+]
+BAD_DEPTHS: list[tuple[dict[str, Any], str]] = [
+    ({"encoding": "rgb8"}, "encoding 'rgb8'"),
+    ({"height": 0}, "zero size, 64x0"),
+    ({"width": 0}, "zero size, 0x48"),
+    ({"step": 0}, "row step of 0 bytes, but a row has 256"),
+    ({"step": 252}, "row step of 252 bytes"),
+    ({"data": bytes(100)}, "64x48 with 100 bytes of data, but it needs 12288"),
+]
 
 
-@pytest.mark.parametrize("source", ["image", "points"])
-def test_tubes_are_placed_in_space(stage: Stage, source: str) -> None:
-    heard: list[Detection3DArray] = []
-    markers: list[MarkerArray] = []
-    stage.node.create_subscription(Detection3DArray, "action_detections_3d", heard.append, 10)
-    stage.node.create_subscription(MarkerArray, "/detector/markers", markers.append, 10)
-    infos = stage.node.create_publisher(CameraInfo, "camera_info", 1)
-    depth = stage.node.create_publisher(
-        Image if source == "image" else PointCloud2, "depth_image" if source == "image" else "points", 1
-    )
-    stage.detector(**{"depth.source": source})
-    wait_until(depth.get_subscription_count, "the detector listens to the depth")
-    wait_until(infos.get_subscription_count, "the detector listens to the camera's info")
-    metres = np.full((HEIGHT, WIDTH), AWAY, dtype=np.float32)
-    v, u = np.mgrid[:HEIGHT, :WIDTH] + 0.5
-    points = np.stack([(u - WIDTH / 2) / FOCAL * metres, (v - HEIGHT / 2) / FOCAL * metres, metres], axis=-1)
-    message: Any = depth_message("32FC1", metres) if source == "image" else cloud_message(points.astype(np.float32))
-    info = CameraInfo(width=WIDTH, height=HEIGHT)
-    info.k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
+def changed(message: Any, changes: dict[str, Any]) -> Any:
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
 
-    def frames() -> Any:
-        while True:
-            message.header = Header(stamp=time_message(stage.next_stamp), frame_id="depth_optical")
-            infos.publish(info)
-            depth.publish(message)
-            yield np.full((HEIGHT, WIDTH, 3), 250, dtype=np.uint8)
 
-    stage.film(frames(), until=lambda: sum(bool(each.detections) for each in heard) >= 3)
+@pytest.mark.parametrize(("changes", "words"), BAD_CLOUDS)
+def test_a_cloud_that_cannot_be_used_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        points_from_cloud(changed(cloud_message(POINTS), changes))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("changes", "words"), BAD_DEPTHS)
+def test_a_depth_image_that_cannot_be_used_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        depth_from_image(changed(depth_message("32FC1", METRES), changes))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+class Scene:
+    """Plays a bright camera with depth beside it, and listens to the places and the detector's health."""
+
+    def __init__(self, stage: Stage, source: str, **parameters: Any) -> None:
+        self.stage = stage
+        self.places: list[Detection3DArray] = []
+        self.markers: list[MarkerArray] = []
+        self.health: list[DiagnosticStatus] = []
+        stage.node.create_subscription(Detection3DArray, "action_detections_3d", self.places.append, 10)
+        stage.node.create_subscription(MarkerArray, "/detector/markers", self.markers.append, 10)
+        stage.node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.health.extend(m.status), 10)
+        infos = stage.node.create_publisher(CameraInfo, "camera_info", 1)
+        kind, topic = (Image, "depth_image") if source == "image" else (PointCloud2, "points")
+        depth = stage.node.create_publisher(kind, topic, 10)
+        self.detector = stage.detector(**{"depth.source": source, **parameters})
+        wait_until(depth.get_subscription_count, "the detector listens to the depth")
+        wait_until(infos.get_subscription_count, "the detector listens to the camera's info")
+        self._publish_info, self._publish_depth = infos.publish, depth.publish
+
+    def film(self, message: Any, until: Any, late: float = 0.0) -> None:
+        """Frames with this depth, whose stamp is so many seconds later; message: None for no depth."""
+        info = CameraInfo(width=WIDTH, height=HEIGHT)
+        info.k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
+
+        def frames() -> Any:
+            while True:
+                self._publish_info(info)
+                if message is not None:
+                    stamp = self.stage.next_stamp + round(late * 1e9)
+                    message.header = Header(stamp=time_message(stamp), frame_id="depth_optical")
+                    self._publish_depth(message)
+                yield np.full((HEIGHT, WIDTH, 3), 250, dtype=np.uint8)
+
+        self.stage.film(frames(), until=until)
+
+    def placed(self, count: int) -> Any:
+        """Whether so many more steps than now have places."""
+        before = sum(bool(each.detections) for each in self.places)
+        return lambda: sum(bool(each.detections) for each in self.places) >= before + count
+
+    def value(self, key: str) -> str:
+        return next((pair.value for pair in self.health[-1].values if pair.key == key), "") if self.health else ""
+
+
+def body_cloud() -> PointCloud2:
+    """The wall in axes with x forward, y left, z up."""
+    return cloud_message(np.stack([POINTS[..., 2], -POINTS[..., 0], -POINTS[..., 1]], axis=-1))
+
+
+@pytest.mark.parametrize("kind", ["image", "points", "points in body axes"])
+def test_tubes_are_placed_in_space(stage: Stage, kind: str) -> None:
+    scene = Scene(stage, kind.split()[0])
+    message = {"image": depth_message("32FC1", WALL), "points": cloud_message(POINTS)}.get(kind, body_cloud())
+    scene.film(message, until=scene.placed(3))
     answered = {nanoseconds(each.header.stamp) for each in stage.tubes}
     x1, y1, x2, y2 = box_in(WIDTH, HEIGHT)
-    for array in heard:
+    width, height = (x2 - x1) / FOCAL * AWAY, (y2 - y1) / FOCAL * AWAY
+    ahead, sideways, upwards = (0, 1, 2) if "body" in kind else (2, 0, 1)
+    for array in scene.places:
         assert array.header.frame_id == "depth_optical"
         assert nanoseconds(array.header.stamp) in answered
         for detection in array.detections:
-            position, size = detection.bbox.center.position, detection.bbox.size
-            np.testing.assert_allclose((position.x, position.y, position.z), (0, 0, AWAY), atol=0.05)
-            wanted = ((x2 - x1) / FOCAL * AWAY, (y2 - y1) / FOCAL * AWAY)
-            np.testing.assert_allclose((size.x, size.y), wanted, rtol=0.1)
+            position, size = ((p.x, p.y, p.z) for p in (detection.bbox.center.position, detection.bbox.size))
+            assert position[ahead] == pytest.approx(AWAY, abs=0.05)
+            assert (position[sideways], position[upwards]) == pytest.approx((0, 0), abs=0.05)
+            assert (size[sideways], size[upwards]) == pytest.approx((width, height), rel=0.1)
+            assert size[ahead] < 0.05
             assert detection.results[0].hypothesis.class_id == "bright"
     wait_until(
-        lambda: any(marker.type == Marker.CUBE for array in markers for marker in array.markers), "cubes are drawn"
+        lambda: any(marker.type == Marker.CUBE for array in scene.markers for marker in array.markers),
+        "cubes are drawn",
     )
+
+
+@pytest.mark.parametrize("source", ["image", "points"])
+def test_malformed_depth_costs_one_line_and_itself(stage: Stage, source: str) -> None:
+    scene = Scene(stage, source)
+
+    def good() -> Any:
+        return depth_message("32FC1", WALL) if source == "image" else cloud_message(POINTS)
+
+    scene.film(good(), until=scene.placed(3))
+    bad = BAD_DEPTHS if source == "image" else BAD_CLOUDS
+    for changes, _ in bad:
+        before = len(stage.tubes)
+        scene.film(changed(good(), changes), until=lambda before=before: len(stage.tubes) > before)
+    scene.film(good(), until=scene.placed(5))
+    wait_until(lambda: int(scene.value("depth refused") or 0) >= len(bad), "each is counted")
+    assert scene.value("internal errors") == "0"
+    assert not ends(stage.tubes)
+    assert len({tube.id for message in stage.tubes for tube in message.tubes}) == 1
+    assert scene.detector.output.count("Depth refused") <= 2, "throttled: one line within ten seconds"
+    assert "Traceback" not in scene.detector.output
+
+
+def test_depth_at_another_time_is_named_with_the_numbers(stage: Stage) -> None:
+    scene = Scene(stage, "points", **{"depth.tolerance": 0.02})
+    text = "nearest depth is 0.03 s away; tolerance 0.02 s"
+    scene.film(cloud_message(POINTS), until=lambda: text in scene.detector.output, late=0.0333)
+    wait_until(lambda: any(text in status.message for status in scene.health), "diagnostics say so")
+    assert next(status for status in scene.health if text in status.message).level == DiagnosticStatus.WARN
+    assert not scene.places
+
+
+def test_depth_that_never_comes_is_named(stage: Stage) -> None:
+    scene = Scene(stage, "points", image_timeout=1.5)
+    said = "no depth on /points for"
+    scene.film(None, until=lambda: said in scene.detector.output and any(message.tubes for message in stage.tubes))
+
+
+def test_depth_of_another_type_is_named(stage: Stage) -> None:
+    stage.node.create_publisher(Image, "points", 1)
+    detector = stage.detector(**{"depth.source": "points", "image_timeout": 1.5})
+    detector.wait_for("/points carries sensor_msgs/msg/Image")
 
 
 def test_depth_costs_nothing_while_it_is_off(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from stage import BUNDLED, Stage, darkness, ends, stamps_of, wait_until, walker
 from std_srvs.srv import SetBool, Trigger
-from tiny_model import box_in
+from tiny import box_in
 
 from amtnet_ros.msg import ActionTube
 

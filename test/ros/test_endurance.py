@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from stage import Stage, ends, set_together, stamps_of, wait_until, walker
 from std_msgs.msg import Header
 from test_conversions import encoded
-from tiny_model import box_in
+from tiny import box_in
 
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.conversions import ENCODINGS

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import pytest
 import yaml
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from stage import ROOT, Stage, stamps_of, wait_until, walker
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
+from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.media.drawing import Style
 from amtnet_ros.msg import ActionTube
 from amtnet_ros.ros.conversions import rgb_from_image
-from amtnet_ros.ros.messages import nanoseconds
+from amtnet_ros.ros.messages import nanoseconds, time_message
+from amtnet_ros.ros.outputs import Outputs
+from amtnet_ros.ros.places import Intrinsics
+from amtnet_ros.ros.worker import Step
 
 
 def listen(stage: Stage, kind: Any, topic: str, qos: Any = 10) -> list[Any]:
@@ -127,3 +136,36 @@ def test_the_rviz_configuration_shows_what_a_detector_offers(stage: Stage) -> No
     stage.film(walker(), until=lambda: any(len(message.markers) > 1 for message in heard))
     drawn = {marker.ns for message in heard for marker in message.markers if marker.action == Marker.ADD}
     assert drawn <= set(topics["/detector/markers"]["Namespaces"])
+
+
+def test_an_output_that_fails_keeps_no_other_from_what_it_has_to_say(stage: Stage) -> None:
+    pictures, markers = listen(stage, Image, "/own/debug_image"), listen(stage, MarkerArray, "/own/markers")
+    node = LifecycleNode("own", context=stage.context)
+    try:
+        outputs = Outputs(node, "", ("bright", "dark"), Style())
+        node.trigger_configure()
+        node.trigger_activate()
+        topics = ("action_tubes", "/own/debug_image", "/own/markers")
+        wait_until(lambda: all(node.count_subscribers(topic) for topic in topics), "the stage listens")
+        tube = Tube(
+            id=1,
+            state=TubeState.ACTIVE,
+            label=0,
+            score=0.5,
+            class_scores=np.array([0.5, 0.1], dtype=np.float32),
+            start_stamp=7,
+            last_stamp=7,
+            frames=np.array([0]),
+            stamps=np.array([7]),
+            boxes=np.array([[1, 2, 30, 40]], dtype=np.float32),
+            scores=np.array([0.5], dtype=np.float32),
+            interpolated=np.array([False]),
+        )
+        update = TubeUpdate(frame=0, stamp=7, image_size=(64, 48), delta=1, tubes=(tube,))
+        step = Step(update, uuid4(), Header(stamp=time_message(7)), np.zeros((48, 64, 3), dtype=np.uint8))
+        with pytest.raises(ZeroDivisionError):  # of the markers
+            outputs.publish(step, Intrinsics(0.0, 0.0, 0.0, 0.0), None)
+        wait_until(lambda: stage.tubes and pictures, "tubes and picture come all the same")
+        assert not markers
+    finally:
+        node.destroy_node()

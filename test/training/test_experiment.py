@@ -1,14 +1,19 @@
 """Experiments: every mistake is named with its key; the configurations that come with the package are whole."""
 
+import json
+import logging
 from pathlib import Path
 
 import pytest
+import yaml
 
 from amtnet_ros.cli.train import train
 from amtnet_ros.errors import UserError
-from amtnet_ros.training.config import Experiment, first_difference, read_experiment
+from amtnet_ros.training.config import Experiment, first_difference, read_experiment, stored_experiment
 
-CONFIGURATIONS = sorted((Path(__file__).parents[2] / "config" / "train").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "config" / "train"
+BASES = ["light"]  # what recipes inherit, no recipes themselves
+CONFIGURATIONS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in BASES)
 
 
 @pytest.fixture
@@ -24,6 +29,71 @@ def write(tmp_path):
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_the_configurations_are_valid_and_named_as_their_files(path):
     assert read_experiment(path).name == path.stem
+
+
+def test_what_recipes_inherit_is_inherited_and_no_recipe():
+    parents = {yaml.safe_load(path.read_text()).get("inherits") for path in CONFIGURATIONS}
+    for name in BASES:
+        assert f"{name}.yaml" in parents
+        with pytest.raises(UserError, match="name: "):
+            read_experiment(FOLDER / f"{name}.yaml")
+
+
+def test_a_recipe_takes_from_its_parents_what_it_does_not_say_itself(tmp_path):
+    (tmp_path / "first.yaml").write_text(
+        "name: first\ndata: {deltas: [1, 2], split: 3}\noptimiser: {batch_size: 4, freeze_blocks: {rgb: 2, flow: 2}}\n"
+    )
+    (tmp_path / "second.yaml").write_text("inherits: first.yaml\nname: second\ndata: {deltas: [8]}\n")
+    (tmp_path / "third.yaml").write_text(
+        "inherits: second.yaml\nname: third\nrun: {seed: 5}\noptimiser: {freeze_blocks: {rgb: 1}}\n"
+    )
+    found = read_experiment(tmp_path / "third.yaml", ["optimiser.batch_size=2"])
+    assert found == Experiment(
+        name="third",
+        data={"deltas": [8], "split": 3},
+        optimiser={"batch_size": 2, "freeze_blocks": {"rgb": 1}},
+        run={"seed": 5},
+    )
+    assert read_experiment(tmp_path / "first.yaml").data.deltas == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("parent", "message"),
+    [
+        ("none.yaml", r"none\.yaml: cannot be read"),
+        ("experiment.yaml", r"inherits: experiment\.yaml inherits from this file itself"),
+        ("loop.yaml", r"loop\.yaml: inherits: experiment\.yaml inherits from this file itself"),
+        ("[a.yaml]", r"experiment\.yaml: inherits: must be the name of a file"),
+    ],
+)
+def test_a_parent_that_cannot_be_is_named(write, tmp_path, parent, message):
+    (tmp_path / "loop.yaml").write_text("inherits: experiment.yaml\n")
+    path = write(f"inherits: {parent}\nname: a\n")
+    with pytest.raises(UserError, match=message):
+        read_experiment(path)
+
+
+def test_retired_keys_of_older_checkpoints_are_ignored_with_one_line(caplog):
+    stored = json.loads(Experiment(name="a", optimiser={"batch_size": 3}).model_dump_json())
+    stored["network"]["motion_trunk"] = None
+    stored["augmentation"] |= {"paste_growth": 1.6, "paste_turn": 25.0}
+    with caplog.at_level(logging.WARNING):
+        found = stored_experiment(json.dumps(stored), Path("run/checkpoint.pt"))
+    assert found == Experiment(name="a", optimiser={"batch_size": 3})
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "run/checkpoint.pt: keys that there no longer are, ignored: "
+        "network.motion_trunk, augmentation.paste_growth, augmentation.paste_turn"
+    )
+    with pytest.raises(UserError, match=r"checkpoint\.pt: holds no experiment of this version"):
+        stored_experiment(json.dumps({**stored, "zzz": 1}), Path("checkpoint.pt"))
+
+
+@pytest.mark.parametrize("name", ["light", "light_rgb"])
+def test_every_run_that_a_bundled_model_comes_from_is_a_recipe(name):
+    training = json.loads((FOLDER.parents[1] / "models" / name / "card.json").read_text())["training"]
+    runs = {run["experiment"]["name"] for run in (training, *training["earlier"])}
+    assert runs <= {path.stem for path in CONFIGURATIONS}
 
 
 def test_the_papers_recipe_is_the_papers():

@@ -21,8 +21,7 @@ from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, ov
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.training.batches import Batch  # noqa: E402
 from amtnet_ros.training.config import InitialConfig, LossConfig  # noqa: E402
-from amtnet_ros.training.initial import initialise, lacks_statistics, read_teacher  # noqa: E402
-from amtnet_ros.training.statistics import take_statistics  # noqa: E402
+from amtnet_ros.training.initial import initialise, lacks_statistics, read_teacher, take_statistics  # noqa: E402
 from amtnet_ros.training.tasks import DetectMicroTubes  # noqa: E402
 from amtnet_ros.training.trainer import Trainer  # noqa: E402
 

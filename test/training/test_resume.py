@@ -152,6 +152,23 @@ def test_checkpoints_of_before_these_keys_were_added_are_still_read(small, cache
     assert Trainer(small(), tmp_path, tmp_path, "cpu").learner.step == 6
 
 
+def test_checkpoints_of_before_these_keys_were_retired_are_still_read(small, cache_folder, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    Trainer(small(), tmp_path, tmp_path, "cpu").run(cache_folder)
+    content = load_checkpoint(path)
+    experiment = json.loads(content["experiment"])
+    experiment["network"]["motion_trunk"] = None
+    experiment["augmentation"]["paste_growth"] = 1.0
+    older = {**content, "experiment": json.dumps(experiment), "options": {**content["options"], "motion_trunk": None}}
+    save_checkpoint(path, older)
+    assert Trainer(small(), tmp_path, tmp_path, "cpu").learner.step == 6
+    same = load_network(path)[0].state_dict()
+    assert all(torch.equal(value, same[name]) for name, value in content["average"].items())
+    save_checkpoint(path, {**older, "options": {**older["options"], "motion_trunk": "mobilenet_v2"}})
+    with pytest.raises(UserError, match=r"checkpoint\.pt: its streams have two kinds of trunks"):
+        load_network(path)
+
+
 def test_damaged_and_foreign_checkpoints_are_named(small, tmp_path):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(b"half")
@@ -167,7 +184,7 @@ def test_damaged_and_foreign_checkpoints_are_named(small, tmp_path):
 def test_a_checkpoint_that_cannot_be_written_leaves_the_older_one(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"step": 1})
-    with pytest.raises(UserError, match=r"folder/checkpoint\.pt: the checkpoint cannot be written"):
+    with pytest.raises(UserError, match=r"folder/checkpoint\.pt: cannot be written"):
         save_checkpoint(tmp_path / "folder" / "checkpoint.pt", {"step": 2})
     with pytest.raises(Exception, match=r"pickle|local object"):
         save_checkpoint(path, {"step": lambda: 2})

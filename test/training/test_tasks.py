@@ -15,9 +15,8 @@ from amtnet_ros.data.cache import VideoCache  # noqa: E402
 from amtnet_ros.data.custom import read_custom  # noqa: E402
 from amtnet_ros.data.samples import PairOptions  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.model.amtnet import AMTnet  # noqa: E402
+from amtnet_ros.model.amtnet import ActorClassifier, AMTnet  # noqa: E402
 from amtnet_ros.model.checkpoint import load_checkpoint, load_network  # noqa: E402
-from amtnet_ros.model.classifier import ActorClassifier  # noqa: E402
 from amtnet_ros.model.streams import NetworkOptions  # noqa: E402
 from amtnet_ros.training.batches import Batch  # noqa: E402
 from amtnet_ros.training.config import InitialConfig, LossConfig  # noqa: E402

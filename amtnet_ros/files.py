@@ -1,0 +1,115 @@
+"""Files and folders that appear whole or not at all, and where this package keeps what it can make again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from amtnet_ros.errors import UserError
+
+PARTIAL = ".part"
+"""How the names of unfinished files and folders end; they begin with a dot, and lie beside the finished ones."""
+
+
+class WholeFile:
+    """A file that takes its name once it is complete; until then, and otherwise, an older one is untouched.
+
+    As a context manager it gives the path to write to, keeps the file where the block ends well, else discards it, and
+    reports an OSError in the block as UserError::
+
+        with WholeFile(path) as temporary:
+            temporary.write_text(content)
+
+    Without `with`, whoever has written to `temporary` calls `keep` or `discard`.
+    """
+
+    def __init__(self, path: Path, *, parents: bool = False, durable: bool = False) -> None:
+        """parents: make missing folders above it. durable: wait for the disk, so that the content outlasts a power cut.
+
+        Raises UserError if a folder cannot be made.
+        """
+        self.path, self.temporary = path, _temporary(path)
+        self._durable = durable
+        if parents:
+            with _reported(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(self) -> None:
+        """The file is complete: it takes its name. Raises UserError if it cannot."""
+        with _reported(self.path):
+            if self._durable:
+                with self.temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+            os.replace(self.temporary, self.path)
+
+    def discard(self) -> None:
+        """Give up: nothing is left of it."""
+        with suppress(OSError):
+            self.temporary.unlink()
+
+    def __enter__(self) -> Path:
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            if kind is None:
+                self.keep()
+        finally:
+            self.discard()
+        if isinstance(error, OSError):
+            raise unwritable(self.path, error) from error
+
+
+def write_whole(path: Path, content: str | bytes, *, parents: bool = False) -> None:
+    """Write a file, text as UTF-8. parents: make missing folders above it. Raises UserError if it cannot be written."""
+    with WholeFile(path, parents=parents) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, of the same name, that takes its place when the block ends well, and is gone otherwise.
+
+    An older one is replaced; missing folders above it are made. Raises UserError if it cannot be written.
+    """
+    around = _temporary(folder)
+    with _reported(folder):
+        try:
+            shutil.rmtree(around, ignore_errors=True)  # of a process with the same number that was killed
+            new, old = around / "new" / folder.name, around / "old"
+            new.mkdir(parents=True)
+            yield new
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+        finally:
+            shutil.rmtree(around, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $AMTNET_CACHE, else the user's cache folder. It need not exist."""
+    given = os.environ.get("AMTNET_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "amtnet_ros"
+
+
+def unwritable(path: Path, error: Exception) -> UserError:
+    """What the user is told."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return UserError(f"{path}: cannot be written ({reason[:1].lower()}{reason[1:]})")
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """An OSError in the block becomes a UserError about the path."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _temporary(path: Path) -> Path:
+    """Beside the path, so that it can be renamed; of this process, so that two do not meet."""
+    return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")

@@ -1,0 +1,92 @@
+"""Depth images and organised point clouds to metres; what is wrong with one is said in a line."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import Image, PointCloud2, PointField
+
+from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.errors import UserError
+
+_DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # kind, metres a unit
+_AXES = ("x", "y", "z")
+
+
+def check_depth(message: Image) -> None:
+    """Raises UserError for an encoding that is no depth, or where size, step and data do not fit together."""
+    if message.encoding not in _DEPTHS:
+        raise UserError(f"depth image with encoding '{message.encoding}'; understood are {', '.join(_DEPTHS)}")
+    row = message.width * _depth_kind(message).itemsize
+    _check_size("depth image", message, message.step, row)
+
+
+def depth_from_image(message: Image) -> Float32:
+    """(height, width) float32 metres along z from a depth image: 16UC1 in millimetres or 32FC1 in metres (REP 118).
+
+    Raises UserError as `check_depth` does.
+    """
+    check_depth(message)
+    kind, scale = _depth_kind(message), _DEPTHS[message.encoding][1]
+    rows = _rows(message, message.step, message.width * kind.itemsize)
+    return rows.view(kind).astype(np.float32) * np.float32(scale)
+
+
+def check_cloud(message: PointCloud2) -> None:
+    """Raises UserError for a cloud that is not organised or lacks float32 x, y, z, or whose sizes do not fit."""
+    offsets = _float_fields(message)
+    if message.height < 2 or not set(_AXES) <= offsets.keys():
+        raise UserError(
+            f"point cloud of height {message.height} with float fields {', '.join(offsets) or 'none'}; places need an "
+            "organised cloud (one point for each pixel) with x, y, z"
+        )
+    needed = max(offsets[axis] for axis in _AXES) + 4
+    if message.point_step < needed:
+        raise UserError(f"point cloud with point_step {message.point_step}, but x, y, z reach to byte {needed}")
+    _check_size("point cloud", message, message.row_step, message.width * message.point_step)
+
+
+def points_from_cloud(message: PointCloud2) -> Float32:
+    """(height, width, 3) float32 metres from an organised cloud, in the cloud's own axes.
+
+    Raises UserError as `check_cloud` does.
+    """
+    check_cloud(message)
+    offsets, order = _float_fields(message), ">" if message.is_bigendian else "<"
+    kind = np.dtype(
+        {
+            "names": list(_AXES),
+            "formats": 3 * [order + "f4"],
+            "offsets": [offsets[axis] for axis in _AXES],
+            "itemsize": message.point_step,
+        }
+    )
+    points = _rows(message, message.row_step, message.width * message.point_step).view(kind)
+    return np.stack([points[axis] for axis in _AXES], axis=-1).astype(np.float32)
+
+
+def _depth_kind(message: Image) -> np.dtype[np.generic]:
+    return np.dtype((">" if message.is_bigendian else "<") + _DEPTHS[message.encoding][0])
+
+
+def _float_fields(message: PointCloud2) -> dict[str, int]:
+    """Byte offsets in a point of the fields that are float32."""
+    return {field.name: field.offset for field in message.fields if field.datatype == PointField.FLOAT32}
+
+
+def _check_size(what: str, message: Image | PointCloud2, step: int, row: int) -> None:
+    """step: bytes from one row to the next; row: bytes of a row's pixels. The last row may lack its padding."""
+    size = f"{message.width}x{message.height}"
+    if message.width == 0 or message.height == 0:
+        raise UserError(f"{what} of zero size, {size}")
+    if step < row:
+        raise UserError(f"{what} of {size} with a row step of {step} bytes, but a row has {row}")
+    needed = step * (message.height - 1) + row
+    if len(message.data) < needed:
+        raise UserError(f"{what} of {size} with {len(message.data)} bytes of data, but it needs {needed}")
+
+
+def _rows(message: Image | PointCloud2, step: int, row: int) -> UInt8:
+    """(height, row) uint8, the message's rows without their padding; sizes were checked."""
+    buffer = np.frombuffer(message.data, dtype=np.uint8)
+    lines = np.lib.stride_tricks.as_strided(buffer, (message.height, row), (step, 1), writeable=False)
+    return np.ascontiguousarray(lines)
