@@ -28,7 +28,6 @@ class TestModule(pytest.Module):
             raise
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module:
     return TestModule.from_parent(parent, path=module_path)
 
