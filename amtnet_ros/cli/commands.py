@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),
+    "shrink": ("amtnet_ros.cli.export:shrink", "Store a model's weights in fewer bits."),
     "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
     "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on videos, or tubes from a file."),
     "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),
