@@ -23,6 +23,8 @@ from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.tubes import PER_CLASS, LinkerOptions, TubeAssembler, TubeLinker
 
 DELTA, SECONDS, CLIPS, VIDEOS = 4, 4.0, 42, 25
+SCORE_THRESHOLD = 0.05
+"""Of micro-tubes, as for robots."""
 TOGETHER, LONGEST = 15, 420
 """Frames in which two people are annotated, at least; frames of a video, at most."""
 
@@ -34,7 +36,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "assignment=greedy": {"assignment": "greedy"},
     "assignment=optimal": {"assignment": "optimal"},
     "min_coasting=0.5": {"min_coasting": 0.5},
-    "nms_iou=0.3": {"nms_iou": 0.3},
+    "nms_iou=0.5": {"nms_iou": 0.5},
 }
 
 
@@ -58,8 +60,9 @@ def people(model: str, data_root: Path) -> list[dict[str, Any]]:
         "UCF-101-24": [Scene(video, tuple(seen(pipeline, video))) for video in tracked(crowded(several), "videos")],
     }
     pipeline.close()
-    ways = {"as in the paper's measure": replace(PER_CLASS, mode="actor")}
-    ways |= {name: replace(LinkerOptions(), **changes) for name, changes in VARIANTS.items()}
+    base = LinkerOptions(score_threshold=SCORE_THRESHOLD)
+    ways = {"as in the paper's measure": replace(PER_CLASS, mode="actor", score_threshold=SCORE_THRESHOLD)}
+    ways |= {name: replace(base, **changes) for name, changes in VARIANTS.items()}
     return [
         {"set": name, "scenes": len(scenes), "option": way, **figures(scenes, n_classes, how)}
         for way, how in tracked(list(ways.items()), "linking")

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.cli.eval_field import field
+from amtnet_ros.cli.eval_persons import persons
 from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
@@ -111,6 +112,7 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
 
 
 evaluate.add_command(field)
+evaluate.add_command(persons)
 
 
 @evaluate.command("tubes")

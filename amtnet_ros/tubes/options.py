@@ -38,7 +38,7 @@ class LinkerOptions:
         offered=False,
     )
     nms_iou: float = option(
-        0.5,
+        0.3,
         "Of two micro-tubes whose first boxes overlap more (IoU), the weaker is not linked; per_class: of two of a "
         "class. 1: all are.",
         low=0.0,
