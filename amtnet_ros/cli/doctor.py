@@ -9,6 +9,7 @@ from importlib import metadata
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from amtnet_ros import __version__
@@ -97,23 +98,21 @@ def _models(console: Console, device: str) -> bool:
     from amtnet_ros.inference.card import list_models
     from amtnet_ros.inference.factory import make_engine
 
-    table = Table("model", "verdict", title="Models")
-    table.add_column("provider", overflow="fold")  # of all columns this one must be whole
-    for column in ("precision", "labels", "delta", "flow"):
-        table.add_column(column)
-    sound = True
+    table = Table("model", "runs on", "precision", "actions", "delta", "flow", title="Models that load")
+    broken = []
     models = list_models()
     for name, folder in models.items():
         try:
             engine = make_engine(folder, device)
         except UserError as error:
-            table.add_row(name, f"[red]{error}[/]", "", "", "", "", "")
-            sound = False
+            broken.append(f"{name}: {error}")
             continue
         card = engine.card
         flow = card.flow.engine if card.flow else "none"
-        what = (engine.provider, engine.precision, str(len(card.actions)), str(card.delta), flow)
-        table.add_row(name, "loads, agrees with its card", *what)
+        provider = engine.provider.removesuffix("ExecutionProvider")
+        table.add_row(name, provider, engine.precision, str(len(card.actions)), str(card.delta), flow)
         engine.close()
     console.print(table if models else "No models in the models folder.")
-    return sound and bool(models)
+    for line in broken:
+        console.print(f"[red]{escape(line)}[/]", highlight=False)
+    return bool(models) and not broken
