@@ -13,6 +13,7 @@ from amtnet_ros.libraries import missing
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("amtnet_ros.cli.run:run", "Find action tubes in a video or a webcam, without ROS."),
     "actions": ("amtnet_ros.cli.actions:actions", "List and search the actions that can be asked for by name."),
+    "models": ("amtnet_ros.cli.models:models", "List the models, their actions and figures."),
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
