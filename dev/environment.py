@@ -86,7 +86,13 @@ class Environment:
             Step("wheels", "ROS 2 and libraries", requirements(lists), "venv", lambda: self.install(lists)),
             Step("vision_msgs", "messages vision_msgs", (vision_msgs,), "wheels", lambda: self.build(vision_msgs)),
             Step("amtnet_ros", "messages amtnet_ros", interfaces, "wheels", lambda: self.build(ROOT)),
-            Step("links", "links to this checkout", (str(ROOT), Path(__file__)), "amtnet_ros", self.link_checkout),
+            Step(
+                "links",
+                "links to this checkout",
+                (str(ROOT), Path(__file__), *[path.name for path in launch_files()]),
+                "amtnet_ros",
+                self.link_checkout,
+            ),
         ]
         if tests:
             lists_with_tests = [*lists, "test"]
@@ -198,8 +204,13 @@ class Environment:
             self.path / "src" / "amtnet_ros": ROOT / "amtnet_ros",
             self.packages / "amtnet_ros_environment.py": ROOT / "dev" / "amtnet_ros_environment.py",
         }
-        for name in ("config", "launch", "models"):
-            links[self.path / "share" / "amtnet_ros" / name] = ROOT / name
+        share = self.path / "share" / "amtnet_ros"
+        for name in ("config", "models"):
+            links[share / name] = ROOT / name
+        launch = share / "launch"  # a folder of links: `ros2 launch PACKAGE` does not look into one that is a link
+        launch.unlink() if launch.is_symlink() else shutil.rmtree(launch, ignore_errors=True)
+        for path in launch_files():
+            links[launch / path.name] = path
         for link, target in links.items():
             link.parent.mkdir(exist_ok=True)
             link.unlink(missing_ok=True)
@@ -277,6 +288,10 @@ def gpu_wanted() -> bool:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     found = re.match(r"(\d+)\.", subprocess.run(query, capture_output=True, text=True).stdout)
     return found is not None and int(found[1]) >= CUDA_DRIVER
+
+
+def launch_files() -> list[Path]:
+    return sorted((ROOT / "launch").glob("*.launch.py"))
 
 
 def read_pins(name: str) -> list[str]:

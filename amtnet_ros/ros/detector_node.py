@@ -51,7 +51,10 @@ class DetectorNode(LifecycleNode):
 
     def autostart(self, stop: threading.Event) -> None:
         """Configure and activate, if the parameter says so, and as long as stop is not set."""
-        if self._config.settings["autostart"] and self.trigger_configure() == SUCCESS and not stop.is_set():
+        if not self._config.settings["autostart"]:
+            by_hand = f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`, then activate"
+            self.get_logger().info(f"Waits for a lifecycle manager, or {by_hand}; autostart:=true needs neither")
+        elif self.trigger_configure() == SUCCESS and not stop.is_set():
             self.trigger_activate()
 
     def end(self) -> None:
