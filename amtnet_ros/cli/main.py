@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
-    "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on a data set, on clips from the field, or tubes from a file."),
+    "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on a data set or in the field, or tubes from a file."),
     "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),
     "doctor": ("amtnet_ros.cli.doctor:doctor", "What is installed, which devices work, do the models load."),
     "bench": ("amtnet_ros.cli.bench:bench", "Measure how fast the parts are."),
