@@ -11,7 +11,7 @@ COPY package.xml src/amtnet_ros/
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-av python3-pip \
     && rosdep update --rosdistro jazzy \
-    && rosdep install --from-paths src --ignore-src --default-yes --skip-keys "python3-onnxruntime-pip rviz2" \
+    && rosdep install --from-paths src --ignore-src --default-yes --skip-keys "python3-onnxruntime-pip" \
     && rm -rf /var/lib/apt/lists/*
 # NumPy stays the one that cv_bridge was built with. ONNX Runtime finds the CUDA libraries of the wheels by the loader.
 COPY dev/requirements/gpu.txt src/amtnet_ros/dev/requirements/

@@ -104,7 +104,8 @@ class Tube(NamedTuple):
     class_scores: (C,) float32, the tube's score for every class.
     start_stamp, last_stamp: nanoseconds; of the first and the newest box that was seen (not interpolated).
     frames, stamps: (K,) int64, the frame index and the nanoseconds of each of the K boxes new since the last update,
-        ascending.
+        ascending. From a pipeline they are those of images: none where no image came, and one between two frames has
+        the index of the earlier one.
     boxes: (K, 4) float32, source pixels.
     scores: (K,) float32 in 0..1.
     interpolated: (K,) bool, true where the box was interpolated between two that were seen.

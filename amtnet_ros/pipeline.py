@@ -23,8 +23,8 @@ from amtnet_ros.inference.card import FlowCard, ModelCard
 from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.settings import PipelineOptions
-from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, frames_between
-from amtnet_ros.tubes import LinkerCounters, TubeLinker
+from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, SceneCuts, frames_between
+from amtnet_ros.tubes import ImageBoxes, LinkerCounters, TubeLinker
 
 __all__ = ["STAGES", "Pipeline", "PipelineOptions"]
 
@@ -67,10 +67,12 @@ class Pipeline:
         delta = options.delta or card.delta
         self._engine, self._clock = engine, clock
         self._stream = FrameStream(card.rate, options.max_frame_gap, options.reset_jump)
+        self._cuts = SceneCuts()
         self._pairs = PairMaker(card.rate, delta)
         self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
         self._motion = _make_motion(engine, flow)
         self._linker = TubeLinker(len(card.actions))
+        self._images = ImageBoxes(options.linker.history_limit)
         self._actor_engine, self._stage = actors, _make_stage(card, options, actors)
         self._encoded: Encoded | None = None
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
@@ -152,22 +154,29 @@ class Pipeline:
         """Take a frame: stamp in nanoseconds, image (H, W, 3) uint8 RGB.
 
         Returns one update for each key frame that could be processed: usually one; none for a frame that is dropped,
-        lies between key frames, or waits for flow; several when the first window of flow is complete.
+        lies between key frames, or waits for flow or to be told from a flash; several when the first window of flow is
+        complete, or at a cut.
         """
         self.latency = dict.fromkeys(STAGES, 0.0)
         self._apply_options()
         self.admission, frame = self._stream.take(stamp, image)
+        updates = self._begin_anew() if self.admission is Admission.RESTART else []
+        if self.admission not in (Admission.DUPLICATE, Admission.LATE):
+            self._images.add(stamp, frame.index if frame else None)
         if frame is None:
             return []
-        updates: list[TubeUpdate] = []
-        if self.admission is Admission.RESTART:
-            updates = self._begin_anew()
-        elif self.admission is Admission.GAP:
-            updates = [self._step(*key) for key in self._motion.flush()]
-            self._break_off()
-        with self._timed("flow"):
-            keys = self._motion.add(frame, self._pairs.is_key(stamp), self._pairs.delta)
-        steps = [self._step(*key) for key in keys]
+        steps: list[TubeUpdate] = []
+        if self.admission is Admission.GAP:
+            self._cuts.reset()  # after a while anything may have moved
+        for each, is_cut in self._cuts.take(frame) if self._options.end_at_cuts else [(frame, False)]:
+            if is_cut:
+                updates += self._end_scene()
+            elif self.admission is Admission.GAP and each is frame:
+                updates += [self._step(*key) for key in self._motion.flush()]
+                self._break_off()
+            with self._timed("flow"):
+                keys = self._motion.add(each, self._pairs.is_key(each.stamp), self._pairs.delta)
+            steps += [self._step(*key) for key in keys]
         if len(steps) == 1:  # when a window of flow becomes complete there are more, which is no measure
             flow, *key = (self.latency[stage] for stage in STAGES)
             self._pairs.delta = self._adaptive.observe(flow, sum(key))
@@ -176,8 +185,9 @@ class Pipeline:
     def finish(self) -> list[TubeUpdate]:
         """The stream is over: process what still waits, and end all tubes."""
         updates = [self._step(*key) for key in self._motion.flush(newest_is_key=True)]
-        updates.append(self._end_tubes())
+        updates.append(self._images.conclude(self._end_tubes()))
         self._break_off()
+        self._cuts.reset()
         self._stream.reset()
         return updates
 
@@ -210,8 +220,10 @@ class Pipeline:
 
     def _begin_anew(self) -> list[TubeUpdate]:
         """The stream has begun anew: end all tubes, under their own image size; a new session."""
-        updates = [self._end_tubes()]
+        updates = [self._images.fit(self._end_tubes())]
         self._break_off()
+        self._cuts.reset()
+        self._images.reset()
         self.session = uuid.uuid4()
         return updates
 
@@ -223,6 +235,13 @@ class Pipeline:
         self._stage.reset()
         return update
 
+    def _end_scene(self) -> list[TubeUpdate]:
+        """The scene is cut: end all tubes at the last frame before; the session goes on."""
+        updates = [self._step(*key) for key in self._motion.flush(newest_is_key=True)]
+        end = self._images.fit(self._end_tubes())
+        self._break_off()
+        return [*updates, end] if end.tubes else updates
+
     def _break_off(self) -> None:
         """Nothing that comes has to do with what was, but the tubes live on."""
         self._motion.reset()
@@ -230,7 +249,11 @@ class Pipeline:
         self._encoded = None
 
     def _step(self, frame: Frame, stack: UInt8 | None) -> TubeUpdate:
-        """One key frame: encode it, detect its pair with the key frame before, link what is found."""
+        """One key frame: its tubes, with a box for every image up to it."""
+        return self._images.fit(self._link(frame, stack))
+
+    def _link(self, frame: Frame, stack: UInt8 | None) -> TubeUpdate:
+        """Encode a key frame, detect its pair with the key frame before, link what is found."""
         with self._timed("encode"):
             encoded = self._engine.encode(frame, stack)
         before, self._encoded = self._encoded, encoded

@@ -111,6 +111,11 @@ class PipelineOptions:
     max_frame_gap: float = option(
         0.5, "No pair, and no flow, bridges a longer gap between two images.", low=0.01, high=60.0, unit="s"
     )
+    end_at_cuts: bool = option(
+        True,
+        "All tubes end where the scene changes from one image to the next, as at a cut in a film; a single image that "
+        "is unlike both its neighbours, a flash, is left out.",
+    )
     reset_jump: float = same_option(
         LinkerOptions,
         "reset_jump",

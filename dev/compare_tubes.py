@@ -4,7 +4,7 @@
     .venv/bin/python dev/compare_tubes.py compare /tmp/before.json
 
 For changes that must change nothing: every box, score, state and label of every update, in both modes of the linker,
-with the model and the options of `amtnet run`, at delta 1 and in int8. Numbers are compared bit by bit. A comparison
+with the options that `amtnet eval` links with, at delta 1 and in int8. Numbers are compared bit by bit. A comparison
 watches the clips that were recorded: tubes are numbered through, so those of one clip depend on the clips before it.
 """
 
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,7 @@ from amtnet_ros.contracts import TubeUpdate
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.tubes import LinkerOptions
+from amtnet_ros.tubes import PER_CLASS
 
 SECOND = 1_000_000_000
 DATA = Path(os.environ.get("AMTNET_DATA", "../shared/data"))
@@ -48,7 +49,7 @@ def watch(every: int) -> dict[str, list[tuple[int, str]]]:
     """Clip → boxes and hash, in each mode."""
     dataset = read_jhmdb21(DATA / "jhmdb21", 1)
     pipelines = [
-        Pipeline.from_model("light", "cpu", PipelineOptions(delta=1, linker=LinkerOptions(mode=mode)), "int8")
+        Pipeline.from_model("light", "cpu", PipelineOptions(delta=1, linker=replace(PER_CLASS, mode=mode)), "int8")
         for mode in ("actor", "per_class")
     ]
     found = {}

@@ -60,7 +60,9 @@ class Step:
 
 
 class Environment:
-    """The virtual environment in the folder `path`, and how each part of it is made."""
+    """The virtual environment in the folder `path`, and how each part of it is made. pythons: that can make it."""
+
+    pythons = SUPPORTED
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +86,13 @@ class Environment:
             Step("wheels", "ROS 2 and libraries", requirements(lists), "venv", lambda: self.install(lists)),
             Step("vision_msgs", "messages vision_msgs", (vision_msgs,), "wheels", lambda: self.build(vision_msgs)),
             Step("amtnet_ros", "messages amtnet_ros", interfaces, "wheels", lambda: self.build(ROOT)),
-            Step("links", "links to this checkout", (str(ROOT), Path(__file__)), "amtnet_ros", self.link_checkout),
+            Step(
+                "links",
+                "links to this checkout",
+                (str(ROOT), Path(__file__), *[path.name for path in launch_files()]),
+                "amtnet_ros",
+                self.link_checkout,
+            ),
         ]
         if tests:
             lists_with_tests = [*lists, "test"]
@@ -109,7 +117,7 @@ class Environment:
             if stamp.is_file() and stamp.read_text() == keys[step.name]:
                 continue
             if not checked:
-                check_machine()
+                check_machine(self.pythons)
                 checked = True
             stamp.unlink(missing_ok=True)
             with progress(f"[{number}/{len(steps)}] {step.title}", self.log):
@@ -181,7 +189,8 @@ class Environment:
     def mend_cmake_exports(self) -> None:
         """Point the wheels' CMake files at the headers here, not at those of the machine they were built on."""
         built_with = r"/opt/python/cp\d+-cp\d+/"
-        numpy = self.packages / "numpy" / "_core" / "include"
+        places = [self.packages / "numpy" / core / "include" for core in ("_core", "core")]  # the latter's in NumPy 1
+        numpy = next((place for place in places if place.is_dir()), places[0])
         for path in (self.path / "share").glob("*/cmake/*.cmake"):
             text = path.read_text()
             mended = re.sub(built_with + r"lib/python[\d.]+/site-packages/numpy/_core/include", str(numpy), text)
@@ -195,8 +204,13 @@ class Environment:
             self.path / "src" / "amtnet_ros": ROOT / "amtnet_ros",
             self.packages / "amtnet_ros_environment.py": ROOT / "dev" / "amtnet_ros_environment.py",
         }
-        for name in ("config", "launch", "models"):
-            links[self.path / "share" / "amtnet_ros" / name] = ROOT / name
+        share = self.path / "share" / "amtnet_ros"
+        for name in ("config", "models"):
+            links[share / name] = ROOT / name
+        launch = share / "launch"  # a folder of links: `ros2 launch PACKAGE` does not look into one that is a link
+        launch.unlink() if launch.is_symlink() else shutil.rmtree(launch, ignore_errors=True)
+        for path in launch_files():
+            links[launch / path.name] = path
         for link, target in links.items():
             link.parent.mkdir(exist_ok=True)
             link.unlink(missing_ok=True)
@@ -245,15 +259,16 @@ class Environment:
             raise SetupError(f"{Path(command[0]).name} failed as shown above; all it said is in {self.log}")
 
 
-def check_machine() -> None:
+def check_machine(supported: tuple[tuple[int, int], ...]) -> None:
     """Raise SetupError, naming everything that must come from the operating system and is not there."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise SetupError(
             "ROS 2 comes as wheels for Linux on x86-64 only: elsewhere install ROS 2, and build with colcon"
         )
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if sys.version_info[:2] not in SUPPORTED:
-        raise SetupError(f"Python 3.11 or 3.12 is needed, this is {version}: name another one in the variable PYTHON")
+    if sys.version_info[:2] not in supported:
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in supported)
+        raise SetupError(f"Python {wanted} is needed, this is {version}: name another one in the variable PYTHON")
     present = {
         "g++": shutil.which("g++") or shutil.which("c++"),
         f"python{version}-dev": Path(sysconfig.get_path("include"), "Python.h").is_file(),
@@ -273,6 +288,10 @@ def gpu_wanted() -> bool:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     found = re.match(r"(\d+)\.", subprocess.run(query, capture_output=True, text=True).stdout)
     return found is not None and int(found[1]) >= CUDA_DRIVER
+
+
+def launch_files() -> list[Path]:
+    return sorted((ROOT / "launch").glob("*.launch.py"))
 
 
 def read_pins(name: str) -> list[str]:

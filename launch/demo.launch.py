@@ -4,16 +4,16 @@ ros2 launch amtnet_ros demo.launch.py                    # a clip that is downlo
 ros2 launch amtnet_ros demo.launch.py video:=my.mp4      # or a folder of images, or the number of a webcam
 """
 
-import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from amtnet_ros.cli.demo_clip import demo_clip
+from amtnet_ros.ros import fastdds
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("amtnet_ros"))
@@ -39,7 +39,10 @@ def player(context: LaunchContext) -> list[Node]:
     source = LaunchConfiguration("video").perform(context) or str(demo_clip())
     loop = ["--loop"] if LaunchConfiguration("loop").perform(context) == "true" else []
     arguments = [source, "--topic", IMAGE, "--wait", "120", *loop]
-    return [Node(package="amtnet_ros", executable="player", arguments=arguments, output="screen")]
+    profile = fastdds.variables(SHARE / "config" / "fastdds.xml")
+    return [
+        Node(package="amtnet_ros", executable="player", arguments=arguments, output="screen", additional_env=profile)
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -51,7 +54,4 @@ def generate_launch_description() -> LaunchDescription:
             **{name: LaunchConfiguration(name) for name in ("model", "device", "rviz")},
         }.items(),
     )
-    # So that no image is lost on the way. Fast DDS 2, of Humble and Jazzy, knows the variable by its old name only.
-    middleware = "FASTRTPS" if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy") else "FASTDDS"
-    profile = SetEnvironmentVariable(f"{middleware}_DEFAULT_PROFILES_FILE", str(SHARE / "config" / "fastdds.xml"))
-    return LaunchDescription([*ARGUMENTS, profile, detector, OpaqueFunction(function=player)])
+    return LaunchDescription([*ARGUMENTS, GroupAction([detector]), OpaqueFunction(function=player)])

@@ -3,7 +3,10 @@
     ros2 launch amtnet_ros detector.launch.py image:=/camera/image_raw rviz:=true
     ros2 launch amtnet_ros detector.launch.py --show-args
 
-Other launch files include it, once for each camera, with a namespace each: see two_cameras.launch.py.
+So that no image is lost, the detector gets the Fast DDS profile in config/; start the camera with it as well.
+
+Other launch files include it, once for each camera, with a namespace each, in a group of its own, or its arguments
+become those of all that is started after it: see two_cameras.launch.py.
 """
 
 from pathlib import Path
@@ -14,6 +17,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from amtnet_ros.ros import fastdds
 from launch import LaunchContext, LaunchDescription
 
 CONFIG = Path(get_package_share_directory("amtnet_ros"), "config")
@@ -72,6 +76,7 @@ def nodes(context: LaunchContext) -> list[Node]:
         parameters=[value["params_file"], {**switches, **given}],
         remappings=[("image", value["image"])],
         arguments=["--ros-args", "--log-level", value["log_level"], *enclave],
+        additional_env=fastdds.variables(CONFIG / "fastdds.xml"),
         respawn=value["respawn"] == "true",
         respawn_delay=2.0,
         output="screen",

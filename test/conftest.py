@@ -2,10 +2,34 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from amtnet_ros.libraries import INSTALL
+
 REPOSITORY = Path(__file__).parents[1]
+
+
+MAY_BE_MISSING = {*INSTALL, "hypothesis", "rosbags", "triton"}
+"""Libraries that a robot has no need of: without them `colcon test` runs what is left."""
+
+
+class TestModule(pytest.Module):
+    """A test module that is skipped, with the reason, where it imports a library that is not installed."""
+
+    def collect(self) -> Any:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            name = str(getattr(error.__cause__, "name", "")).split(".")[0]
+            if isinstance(error.__cause__, ModuleNotFoundError) and name in MAY_BE_MISSING:
+                pytest.skip(f"{name} is not installed: ./check installs it", allow_module_level=True)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module:
+    return TestModule.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +50,8 @@ def tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def tiny_folder(tiny_folders: dict[str, Path], request: pytest.FixtureRequest) -> Path:
     """A model folder; of sum fusion, or of the kind a test is parametrised with."""
+    for library in ("torch", "onnx"):
+        pytest.importorskip(library, reason=f"{library} is not installed, with which a small model is made")
     from tiny import trained_parts
 
     from amtnet_ros.deploy.export import ExportOptions, export_model

@@ -262,7 +262,8 @@ def test_flow_that_no_stack_needs_is_not_computed(images, delta):
 
 def test_tubes_that_are_too_many_are_dropped_and_counted(fresh, images):
     before = fresh.linked.dropped
-    fresh.configure(PipelineOptions(linker=LinkerOptions(max_tubes=1)))
+    crowded = LinkerOptions(max_tubes=1, start_score=0.0, start_overlap=1.0)
+    fresh.configure(PipelineOptions(linker=crowded))
     updates = watch(fresh, images)
     assert max(sum(tube.state != TubeState.ENDED for tube in update.tubes) for update in updates) == 1
     assert fresh.linked.dropped > before
@@ -282,7 +283,7 @@ class OnAnotherDevice:
 
     def __init__(self, engine: Engine) -> None:
         self.__dict__.update(vars(engine))
-        self.card = engine.card.model_copy(update={"flow": engine.card.flow.model_copy(update={"engine": "brox"})})
+        self.card = replace(engine.card, flow=replace(engine.card.flow, engine="brox"))
         self.device = "cuda:63"
 
 
@@ -290,3 +291,62 @@ def test_flow_is_computed_on_the_engines_device():
     pytest.importorskip("torch", reason="torch is not installed, in which this flow engine is written")
     with pytest.raises(UserError, match="cuda:63"):
         Pipeline(OnAnotherDevice(make_engine("light", "cpu")))
+
+
+def boxes_at(updates: list[TubeUpdate]) -> dict[int, list[int]]:
+    """Tube → the stamps of its boxes."""
+    found: dict[int, list[int]] = {}
+    for update in updates:
+        for tube in update.tubes:
+            found.setdefault(tube.id, []).extend(tube.stamps.tolist())
+    return found
+
+
+@pytest.fixture(scope="module")
+def other_scene(data_root: Path) -> list[np.ndarray]:
+    """12 frames, 320x240, of a clip of somebody else somewhere else."""
+    clip = sorted((data_root / "jhmdb21/videos/golf").glob("*.mp4"))[0]
+    return list(itertools.islice(open_source(str(clip)), 12))
+
+
+@pytest.mark.parametrize("model", ["light", "light_rgb"])
+def test_a_cut_ends_all_tubes_at_the_last_frame_before_it(model, images, other_scene):
+    pipeline = Pipeline.from_model(model, "cpu", PipelineOptions(delta=4))
+    cut = stamp(14)
+    updates = watch(pipeline, [*images[:14], *other_scene])
+    pipeline.close()
+    stamps = boxes_at(updates)
+    assert any(max(of_tube) < cut for of_tube in stamps.values() if of_tube)
+    assert any(min(of_tube) >= cut for of_tube in stamps.values() if of_tube)
+    assert not any(min(of_tube) < cut <= max(of_tube) for of_tube in stamps.values() if of_tube)
+    assert max(max(of_tube) for of_tube in stamps.values() if of_tube and min(of_tube) < cut) == stamp(13)
+    first_of_scene = next(i for i, update in enumerate(updates) if update.stamp >= cut)
+    before = {t.id for update in updates[:first_of_scene] for t in update.tubes}
+    ended = {t.id for update in updates[:first_of_scene] for t in update.tubes if t.state == TubeState.ENDED}
+    assert before == ended
+
+
+def test_a_flash_ends_no_tube(fresh, images):
+    fresh.configure(PipelineOptions(delta=4))
+    plain = watch(fresh, images[:16])
+    fresh.reset()
+    flashed = [*images[:10], np.full_like(images[0], 255), *images[11:16]]
+    updates = watch(fresh, flashed)
+
+    def confirmed(found: list[TubeUpdate]) -> list[tuple[int, int]]:
+        strongest = max((t for u in found for t in u.tubes if t.state == TubeState.ACTIVE), key=lambda tube: tube.score)
+        return boxes_at(found)[strongest.id]
+
+    assert confirmed(updates) == confirmed(plain)
+
+
+@pytest.mark.parametrize(("rate", "delta"), [(60.0, 1), (50.0, 4), (15.0, 4), (24.0, 1)])
+def test_every_image_has_its_boxes_and_no_box_is_without_an_image(fresh, images, rate, delta):
+    fresh.configure(PipelineOptions(delta=delta))
+    count = len(images)
+    updates = watch(fresh, images, rate)
+    taken = [stamp(i, rate) for i in range(count)]
+    longest = max(boxes_at(updates).values(), key=len)
+    assert longest == [one for one in taken if longest[0] <= one <= longest[-1]]
+    assert longest[-1] == taken[-1]
+    assert len(longest) >= count - 2

@@ -3,12 +3,18 @@
 `tiny_network` is a real network of random weights, for tests of what makes and runs models. The robot's model
 (`make_robot_model`) is written down, not learnt: it sees `bright` in a bright picture and `dark` in a dark one; the
 score follows from the picture's mean brightness, and the one box is the middle of the picture, half as wide and as
-high. torch and onnx are imported only by the functions that need them.
+high. Its graphs lie in robot_model/, so that the nodes' tests run where onnx is not installed, which writes them:
+
+    python test/tiny.py
+
+torch and onnx are imported only by the functions that need them.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +31,7 @@ LABELS = ("jump", "run", "walk")
 SIZE = 128
 STEPS = (4, 2, 2, 2, 2, 2)  # each map's step from the one before it; the first has stride 8
 ROBOT_LABELS = ("bright", "dark")
+ROBOT_GRAPHS = Path(__file__).with_name("robot_model")
 
 
 @cache
@@ -204,25 +211,31 @@ def box_in(width: int, height: int) -> tuple[float, float, float, float]:
     return 0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height
 
 
-def make_robot_model(folder: Path) -> Path:
-    """Write the folder of the robot's model; returns it. It needs onnx, and no torch."""
+def write_robot_graphs(folder: Path) -> None:
+    """Write the two graphs of the robot's model into a folder. It needs onnx, and no torch."""
     import onnx
     import onnx.numpy_helper
     import onnx.parser
 
     from amtnet_ros.deploy.detect_graph import make_detect_graph
-    from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, file_hash
+    from amtnet_ros.inference.card import DETECT, ENCODE
 
-    folder.mkdir()
     encode = onnx.parser.parse_model(_ROBOT_ENCODE)
     del encode.graph.initializer[:]
     for name, value in (("weights", _ROBOT_WEIGHTS), ("bias", _ROBOT_BIAS), ("axes", np.array([1, 2]))):
         encode.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     onnx.save(encode, folder / ENCODE)
     onnx.save(make_detect_graph(_ROBOT_PRIORS, len(ROBOT_LABELS), 18), folder / DETECT)
+
+
+def make_robot_model(folder: Path) -> Path:
+    """Write the folder of the robot's model; returns it."""
+    from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
+
+    shutil.copytree(ROBOT_GRAPHS, folder)
     card = ModelCard(
         name="tiny",
-        labels=ROBOT_LABELS,
+        actions=ROBOT_LABELS,
         image_size=32,
         streams=("rgb",),
         fusion="none",
@@ -232,5 +245,9 @@ def make_robot_model(folder: Path) -> Path:
         opset=18,
         files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
     )
-    (folder / "card.json").write_text(card.model_dump_json(by_alias=True))
+    (folder / "card.json").write_text(json.dumps(content_of(card)))
     return folder
+
+
+if __name__ == "__main__":
+    write_robot_graphs(ROBOT_GRAPHS)

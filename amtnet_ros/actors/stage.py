@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 
 from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Fusion, Joined
-from amtnet_ros.actors.last_second import LastSecond
 from amtnet_ros.actors.memory import Answer
 from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpdate
 
 
 @dataclass
 class _Known:
-    """Of a live tube. box: the newest one; scores: the two-stream network's; joined: as it was last called, if ever."""
+    """Of a live tube. box: the newest one; joined: as it was last called, if ever."""
 
     box: Float32
-    scores: LastSecond
     joined: Joined | None = None
 
 
@@ -24,7 +22,8 @@ class ActorStage:
     """Takes the linker's updates in order, of one camera.
 
     It gives each tube the label, the score and the class scores (one for each of `labels`) that follow from its last
-    second. A tube where the stream sees nobody claims nothing: it is TENTATIVE. Box scores stay: they say how sure the
+    second: of the stream's answers, and of the linker's class scores, which forget (see `LinkerOptions.class_memory`).
+    A tube where the stream sees nobody claims nothing: it is TENTATIVE. Box scores stay: they say how sure the
     two-stream network is of the box.
 
     Until the stream has spoken of a person, the tube is TENTATIVE as well, so that nothing is claimed of anybody whom
@@ -67,7 +66,7 @@ class ActorStage:
         living = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
         for tube in living:
             if len(tube.boxes):
-                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1], LastSecond()))
+                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1]))
                 known.box = tube.boxes[-1]
         boxes = {tube.id: self._known[tube.id].box for tube in living if tube.id in self._known}
         answers = self.actors.look(frame, boxes)
@@ -77,9 +76,8 @@ class ActorStage:
 
     def _answer(self, tube: Tube, answer: Answer | None) -> None:
         known = self._known[tube.id]
-        light = known.scores.add(tube.last_stamp, tube.class_scores)
         if answer is not None:
-            known.joined = self.fusion.join(light, answer)
+            known.joined = self.fusion.join(tube.class_scores, answer)
         elif self.actors.too_slow:
             known.joined = None
 

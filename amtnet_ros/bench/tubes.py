@@ -20,6 +20,7 @@ from rich.table import Table
 from amtnet_ros.bench.linking_study import VARIANTS, LinkingScores, link_all, score, variants
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.noisy_truth import Noise, NoisyPair, noisy_pairs, perfect_tubes
+from amtnet_ros.bench.people import people
 from amtnet_ros.bench.plain_linker import PlainLinker
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.contracts import MicroTubes
@@ -30,6 +31,7 @@ from amtnet_ros.evaluation.kept import open_kept
 from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker
+from amtnet_ros.tubes import PER_CLASS as EVALUATED
 
 CLASSES, PER_CLASS, PEOPLE, DELTA = 24, 10, 100, 4
 SIZE = (1280, 720)
@@ -40,7 +42,7 @@ DAY = 2_592_000
 WINDOW, BLOCK = 10_000, 1_000
 """Updates of the day that are compared, the first so many with the last so many; and how many between go together."""
 DELTAS = (1, 2, 4, 8, 16)
-PARTS = ("speed", "day", "linking")
+PARTS = ("speed", "day", "linking", "people")
 
 
 @click.command("tubes")
@@ -76,6 +78,7 @@ PARTS = ("speed", "day", "linking")
     default=tuple(VARIANTS),
     help="Option of the linker to study, repeatable; none leaves the study out.  [default: all]",
 )
+@click.option("--model", default="light", show_default=True, help="Name or folder of the model that sees `people`.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @data_root_option
@@ -86,11 +89,12 @@ def bench_tubes(
     detections: Path | None,
     dataset: str,
     changed: tuple[str, ...],
+    model: str,
     seed: int,
     as_json: bool,
     data_root: Path,
 ) -> None:
-    """Time the linker in a crowd, run it for a day, and link noisy ground truth of UCF-101-24.
+    """Time the linker in a crowd, run it for a day, link noisy ground truth of UCF-101-24, and people who meet.
 
     With --detections, only link those: each option of the linker changed alone.
     """
@@ -100,6 +104,8 @@ def bench_tubes(
     else:
         if "linking" in parts:
             record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, changed)
+        if "people" in parts:
+            record["people"] = people(model, data_root)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         if "speed" in parts:
             record["speed"] = {"machine": machine(), **speed(seed)}
@@ -294,7 +300,7 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, changed: Sequence[st
             row = {
                 "delta": delta,
                 "mode": mode,
-                **figures(link(dataset, pairs[delta], delta, LinkerOptions(mode=mode))),
+                **figures(link(dataset, pairs[delta], delta, base(mode))),
             }
             perfect = [
                 tube for name in names for tube in perfect_tubes(name, pairs[delta][name], every_class=mode == "actor")
@@ -302,10 +308,10 @@ def study_noise(dataset: Dataset, n_videos: int, seed: int, changed: Sequence[st
             by_delta.append({**row, "perfect_association": map_figures(score(dataset, perfect))})
     options = []
     for mode in ("per_class", "actor") if "none" not in changed else ():
-        for name, how in tracked(variants(LinkerOptions(mode=mode), changed), f"options, {mode}"):
+        for name, how in tracked(variants(base(mode), changed), f"options, {mode}"):
             options.append({"mode": mode, "option": name, **figures(link(dataset, pairs[DELTA], DELTA, how))})
         if mode == "per_class":
-            cut = link(dataset, pairs[DELTA], DELTA, LinkerOptions(mode=mode), trimmed=True)
+            cut = link(dataset, pairs[DELTA], DELTA, base(mode), trimmed=True)
             options.append({"mode": mode, "option": "defaults, trimmed", **figures(cut)})
     return {
         "videos": len(names),
@@ -332,8 +338,13 @@ def study_detections(folder: Path, source: str, data_root: Path, changed: Sequen
     return [
         {"mode": mode, "option": name, **figures(link_all(dataset, pairs, delta, how))}
         for mode in ("per_class", "actor")
-        for name, how in tracked(variants(LinkerOptions(mode=mode), studied), f"options, {mode}")
+        for name, how in tracked(variants(base(mode), studied), f"options, {mode}")
     ]
+
+
+def base(mode: str) -> LinkerOptions:
+    """The options that are changed one by one: those of the paper's measure, of scores over whole tubes."""
+    return replace(EVALUATED, mode=mode)
 
 
 def link(
@@ -361,6 +372,7 @@ def figures(scores: LinkingScores) -> dict[str, Any]:
         **map_figures(scores.video_maps),
         "id_switches": scores.identity.switches,
         "fragmentations": scores.identity.fragmentations,
+        "idf1": round(100 * scores.identities.idf1, 1),
         "delay_frames": scores.delay,
         "actions_missed": scores.missed,
         "tubes_per_person": round(following.tubes_per_person, 2),
@@ -392,6 +404,11 @@ def show(record: dict[str, Any]) -> None:
                 shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
                 table.add_row(key.replace("_", " "), shown)
             console.print(table)
+    if "people" in record:
+        table = Table(*(name.replace("_", " ") for name in record["people"][0]), title="People who meet")
+        for row in record["people"]:
+            table.add_row(*map(str, row.values()))
+        console.print(table)
     linking = record.get("linking", {"options": record.get("options", [])})
     if "by_delta" in linking:
         console.print(linking_table("Linking noisy ground truth, by delta", "delta", linking["by_delta"]))

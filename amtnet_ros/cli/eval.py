@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.cli.eval_field import field
+from amtnet_ros.cli.eval_persons import persons
 from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
@@ -111,6 +112,7 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
 
 
 evaluate.add_command(field)
+evaluate.add_command(persons)
 
 
 @evaluate.command("tubes")
@@ -197,7 +199,11 @@ def _make_pipeline(card: ModelCard, options: dict[str, Any], delta: int) -> Pipe
     if options["flow"] is not None and card.flow is not None:
         flow = make_flow(options["flow"], card.flow.working_size, options["device"])
     settings = PipelineOptions(
-        delta=delta, score_threshold=SCORE_THRESHOLD, nms_iou=NMS_IOU, max_per_class=MAX_PER_CLASS
+        delta=delta,
+        score_threshold=SCORE_THRESHOLD,
+        nms_iou=NMS_IOU,
+        max_per_class=MAX_PER_CLASS,
+        end_at_cuts=False,  # detections are of every frame
     )
     engine = make_engine(options["model"], options["device"], precision=options["precision"])
     return Pipeline(engine, settings, flow)

@@ -1,7 +1,8 @@
-"""`amtnet export`: a checkpoint becomes a model folder. `amtnet quantise`: a model folder gets an int8 form."""
+"""`amtnet export` makes a model folder of a checkpoint; `quantise` and `add-actor` give it more graphs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,7 @@ from rich.progress import track
 from amtnet_ros.command_options import data_root_option
 
 if TYPE_CHECKING:
+    from amtnet_ros.data.actor_tracks import PersonTrack
     from amtnet_ros.inference.card import ModelCard
 
 
@@ -73,10 +75,78 @@ def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path)
     click.echo(summary(folder, card))
 
 
+@click.command("add-actor")
+@click.argument("model")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--rule",
+    type=click.Path(path_type=Path),
+    help="JSON file with w_light, w_taught, w_names, temperature, other; without it the rule is chosen by people held "
+    "out of the stream's training, which takes some minutes.",
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True, help="Decoded frames."
+)
+@data_root_option
+def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path, data_root: Path) -> None:
+    """Give MODEL (a name or a folder) the actor stream of CHECKPOINT, in floats and in 8 bits.
+
+    Its 8-bit ranges are set by people that it was taught by. The rule joins its answers and the two-stream network's.
+    """
+    from amtnet_ros.data.actor_clips import plain_clip
+    from amtnet_ros.data.actor_tracks import few_of_each, read_tracks
+    from amtnet_ros.data.jpeg_store import JpegStore
+    from amtnet_ros.deploy.actor_export import UNCHOSEN, add_actor, choose_card_rule, read_rule, read_trained_actor
+    from amtnet_ros.inference.card import find_model
+    from amtnet_ros.model.movinet import IMAGE_SIZE
+
+    folder, trained = find_model(model), read_trained_actor(checkpoint)
+    data, seed = trained.experiment["data"], trained.experiment["run"]["seed"]
+    tracks = read_tracks(data_root, data["split"], data["held_out"], seed)
+    people = few_of_each(tracks.learnt, 1)
+    held_out = [] if rule else few_of_each([one for one in tracks.held_out if is_plain(one)], OF_EACH_CLASS)
+    store = JpegStore(cache / "jpeg", {one.video: tracks.videos[one.video] for one in (*people, *held_out)})
+    store.fill()
+
+    def shown(persons: Sequence[PersonTrack], what: str = "watching people held out") -> Iterable[PersonTrack]:
+        return track(persons, what, console=Console(stderr=True), transient=True)
+
+    clips = (plain_clip(person, store, IMAGE_SIZE) for person in shown(people, "reading"))
+    calibration = f"jhmdb21:{data['split']}, ucf101_24, ucf101_people"
+    card = add_actor(folder, trained, read_rule(rule) if rule else UNCHOSEN, clips, calibration)
+    if not rule:
+        card = choose_card_rule(folder, held_out, store, shown)
+    click.echo(summary(folder, card))
+
+
+@click.command()
+@click.argument("model")
+def shrink(model: str) -> None:
+    """Store the weights of MODEL (a name or a folder) in fewer bits: the last layers in 8, the others in 16.
+
+    It computes as before. Measure it anew: `amtnet eval --model MODEL`.
+    """
+    from amtnet_ros.deploy.stored_weights import shrink_model
+    from amtnet_ros.inference.card import find_model
+
+    folder = find_model(model)
+    click.echo(summary(folder, shrink_model(folder)))
+
+
+OF_EACH_CLASS, LEAST_FRAMES = 10, 20
+"""People of each class by whom a rule is chosen, and in how many frames each must be known."""
+
+
+def is_plain(person: PersonTrack) -> bool:
+    """Whether one thing is known of a person, and for long enough."""
+    return len(person.answers) == 1 and len(person.boxes) >= LEAST_FRAMES
+
+
 def summary(folder: Path, card: ModelCard) -> str:
     """What was written, in one line."""
     size = sum((folder / name).stat().st_size for name in card.files) / 2**20
     return (
         f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.actions)} labels, "
-        f"{card.precision}{' and int8' if card.int8 else ''}, opset {card.opset}, {size:.1f} MiB"
+        f"{card.precision}{' and int8' if card.int8 else ''}"
+        f"{', with an actor stream' if card.actor else ''}, opset {card.opset}, {size:.1f} MiB"
     )

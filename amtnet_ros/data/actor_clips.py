@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtnet_ros.actors.crops import MARGIN, View, cut, square_around
 from amtnet_ros.contracts import Bool, Float32, UInt8
 from amtnet_ros.data.actor_tracks import NOBODY, OTHER, PersonTrack, Tracks
-from amtnet_ros.data.close_up import LEAST_SIDE, MARGIN, View, cut, square_around
 from amtnet_ros.data.empty_places import LENGTH, Stretch, draw_empty_square
 from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.data.picture_noise import disturb
@@ -19,6 +19,8 @@ SMOOTHED = 15
 """Frames (half a second) over whose mean a box is smoothed."""
 PLAIN_STRIDE = 3
 """Ten pictures a second, of thirty."""
+LEAST_SIDE = 8.0
+"""Of a view of a person, in pixels; of less nothing is seen."""
 EMPTY_SIDES = (60.0, 240.0)
 """Of windows without anybody, in pixels: those of the squares around people."""
 

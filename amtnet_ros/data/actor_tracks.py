@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +142,15 @@ def read_field_groups(path: Path) -> frozenset[tuple[str, int]]:
         raise UserError(f"{path}: the list of groups not to learn from cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"{path}: expected a class and a number of a group in each line ({error})") from error
+
+
+def few_of_each(tracks: Sequence[PersonTrack], most: int) -> list[PersonTrack]:
+    """At most so many of each class, evenly from the list."""
+    by_class: dict[tuple[str, str], list[PersonTrack]] = {}
+    for track in tracks:
+        by_class.setdefault(track.source, []).append(track)
+    counts = [(found, min(most, len(found))) for found in by_class.values()]
+    return [found[i * len(found) // count] for found, count in counts for i in range(count)]
 
 
 def _of_jhmdb(dataset: Dataset) -> Iterator[PersonTrack]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from amtnet_ros.actors.crops import View
 from amtnet_ros.contracts import Float32
-from amtnet_ros.data.close_up import View
 from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.data.people_detector import PeopleDetector
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile
 
 LENGTH = 24
 """Frames of a stretch; its first, middle and last are looked at."""
@@ -59,16 +59,8 @@ class EmptyPlaces:
             numbers = (first, first + LENGTH // 2, first + LENGTH - 1)
             boxes = [detector.boxes(self._store.frame(video, number), LEAST_SCORE) for number in numbers]
             found.append(np.concatenate(boxes))
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.savez(file, counts=[len(people) for people in found], people=np.concatenate(found))
-            os.replace(partial, path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with WholeFile(path, parents=True) as temporary, temporary.open("wb") as file:
+            np.savez(file, counts=[len(people) for people in found], people=np.concatenate(found))
 
 
 def draw_empty_square(

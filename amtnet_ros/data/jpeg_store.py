@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.progress import track
 
 from amtnet_ros.contracts import Int64, UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile
 from amtnet_ros.media.video import open_source
 
 QUALITY = 90
@@ -70,16 +70,8 @@ class JpegStore:
         for image in open_source(str(self._videos[name])):
             _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
             parts.append(encoded.ravel())
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.savez(file, content=np.concatenate(parts), ends=np.cumsum([len(part) for part in parts]))
-            os.replace(partial, path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with WholeFile(path, parents=True) as temporary, temporary.open("wb") as file:
+            np.savez(file, content=np.concatenate(parts), ends=np.cumsum([len(part) for part in parts]))
 
     def _file(self, name: str) -> Path:
         try:

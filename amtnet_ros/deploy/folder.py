@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import whole_folder, write_whole
-from amtnet_ros.inference.card import CARD, ModelCard, file_hash, read_card
+from amtnet_ros.inference.card import CARD, ModelCard, content_of, file_hash, read_card
 
 
 @contextmanager
@@ -24,11 +25,10 @@ def new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
 
 def write_card(folder: Path, card: ModelCard) -> ModelCard:
     """Write the card with the hashes of all other files in the folder; returns the card as written."""
-    content = json.loads(card.model_dump_json(by_alias=True))
     files = [path for path in sorted(folder.iterdir()) if path.name != CARD and not path.name.startswith(".")]
-    content["files"] = {path.name: file_hash(path) for path in files}
-    write_whole(folder / CARD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return ModelCard(**content)
+    card = replace(card, files={path.name: file_hash(path) for path in files})
+    write_whole(folder / CARD, json.dumps(content_of(card), indent=2, ensure_ascii=False) + "\n")
+    return card
 
 
 def record_accuracy(folder: Path, measured: Mapping[str, float], int8: bool = False) -> ModelCard:
@@ -37,8 +37,9 @@ def record_accuracy(folder: Path, measured: Mapping[str, float], int8: bool = Fa
     Raises UserError where the model has no int8 form.
     """
     card = read_card(folder)
-    content = json.loads(card.model_dump_json(by_alias=True))
-    if int8 and card.int8 is None:
+    if not int8:
+        return write_card(folder, replace(card, accuracy={**card.accuracy, **measured}))
+    if card.int8 is None:
         raise UserError(f"{folder}: has no int8 form; make it by `amtnet quantise`")
-    (content["int8"] if int8 else content)["accuracy"].update(measured)
-    return write_card(folder, ModelCard(**content))
+    form = replace(card.int8, accuracy={**card.int8.accuracy, **measured})
+    return write_card(folder, replace(card, int8=form))

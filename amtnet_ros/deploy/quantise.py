@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,8 +18,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from amtnet_ros.contracts import Frame, UInt8
-from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
+from amtnet_ros.deploy.stored_weights import store_in_half
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import write_whole
 from amtnet_ros.flow.contract import FlowEngine, to_working_size
@@ -87,10 +87,8 @@ def quantise_model(folder: Path, inputs: Iterable[dict[str, UInt8]], calibration
             write_whole(folder / ENCODE_INT8, quantised.read_bytes())
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
-    content = json.loads(card.model_dump_json(by_alias=True))
-    content["int8"] = json.loads(Int8(calibration=calibration).model_dump_json())
-    content["training"]["calibration_frames"] = reader.count
-    card = write_card(folder, ModelCard(**content))
+    training = replace(card.training, calibration_frames=reader.count)
+    card = write_card(folder, replace(card, int8=Int8(calibration=calibration), training=training))
     make_engine(folder, "cpu", precision="int8").close()
     return card
 

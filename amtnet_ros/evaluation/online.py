@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,13 +102,59 @@ class IdentityErrors:
         )
 
 
-def identity_errors(video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int]) -> IdentityErrors:
+@dataclass(frozen=True, slots=True)
+class IdentityScore:
+    """How well tubes keep actors apart, whatever they are said to do (IDF1; Ristani et al., ECCV 2016 workshops, §2).
+
+    right: boxes of actors on which their own tube lies, where each actor has one tube and each tube one actor, chosen
+    for the most such boxes. actors, tubes: boxes of all actors, and of all tubes in the frames in which an actor is.
+    """
+
+    right: int = 0
+    actors: int = 0
+    tubes: int = 0
+
+    def __add__(self, other: IdentityScore) -> IdentityScore:
+        return IdentityScore(self.right + other.right, self.actors + other.actors, self.tubes + other.tubes)
+
+    @property
+    def idf1(self) -> float:
+        """0..1."""
+        return 2 * self.right / max(self.actors + self.tubes, 1)
+
+
+def identity_score(video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int]) -> IdentityScore:
+    """Score whole tubes of these ids against the actors of a video, from an IoU of RIGHT_PLACE on."""
+    from scipy.optimize import linear_sum_assignment
+
+    chosen = [tube for tube in tubes if tube.id in counted and len(tube.frames)]
+    frames = np.unique(np.concatenate([np.zeros(0, np.int64), *(one.frames for one in video.instances)]))
+    common = np.zeros((len(video.instances), len(chosen)))
+    for row, actor in enumerate(video.instances):
+        for column, tube in enumerate(chosen):
+            _, mine, its = np.intersect1d(actor.frames, tube.frames, return_indices=True)
+            overlap = iou(actor.boxes[mine].T.astype(np.float64), tube.boxes[its].T.astype(np.float64))
+            common[row, column] = (overlap >= RIGHT_PLACE).sum()
+    rows, columns = linear_sum_assignment(common, maximize=True)
+    return IdentityScore(
+        right=int(common[rows, columns].sum()),
+        actors=sum(len(actor.frames) for actor in video.instances),
+        tubes=sum(int(np.isin(tube.frames, frames).sum()) for tube in chosen),
+    )
+
+
+def identity_errors(
+    video: AnnotatedVideo, tubes: Sequence[Tube], counted: Collection[int], *, any_class: bool = False
+) -> IdentityErrors:
     """Match tubes to actors frame by frame, and count where the match breaks (CLEAR MOT; Bernardin, Stiefelhagen 2008).
 
     tubes: whole; their frames ascend. counted: ids of those that take part. Only tubes of the actor's class are
-    matched, from an IoU of RIGHT_PLACE on. An actor keeps its tube as long as they overlap; the others are assigned
-    for the greatest sum of IoU.
+    matched (any_class: all are), from an IoU of RIGHT_PLACE on. An actor keeps its tube as long as they overlap; the
+    others are assigned for the greatest sum of IoU.
     """
+    if any_class:
+        instances = tuple(replace(instance, label=0) for instance in video.instances)
+        return identity_errors(replace(video, instances=instances), [tube._replace(label=0) for tube in tubes], counted)
     labels = {instance.label for instance in video.instances}
     chosen = [tube for tube in tubes if tube.id in counted and tube.label in labels and len(tube.frames)]
     last: dict[int, int] = {}  # instance → id of the tube it was last matched to

@@ -6,10 +6,9 @@ import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.flow.contract import FlowEngine, check_pair, to_grey, to_working_size
+from amtnet_ros.stream.cuts import LEAST_CORRELATION
 
-# Of 4859 consecutive frames of J-HMDB clips none correlates below 0.52 or jumps by more than 14 grey levels; of first
-# frames of different clips, 99 in 100 correlate below 0.42.
-LEAST_CORRELATION = 0.45
+# Of 4859 consecutive frames of J-HMDB clips none jumps by more than 14 grey levels.
 LARGEST_JUMP = 25.0
 _THUMBNAIL = (32, 24)
 

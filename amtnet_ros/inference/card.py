@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
-
 from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.reading import read, within, written
 
 CARD = "card.json"
 ENCODE, ENCODE_INT8, DETECT = "encode.onnx", "encode.int8.onnx", "detect.onnx"
@@ -19,14 +20,16 @@ ACTOR, ACTOR_INT8 = "actor.onnx", "actor.int8.onnx"
 FORMAT = 1
 
 
-class Normalisation(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True)
+class Normalisation:
     """The graph applies `(value - mean) / std` to values 0..255, channel by channel of each 3-channel image."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
 
-class FlowCard(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True)
+class FlowCard:
     """What the motion stream was trained on, and therefore needs.
 
     engine: of `amtnet_ros.flow`. working_size: (width, height) the flow is computed at.
@@ -38,10 +41,11 @@ class FlowCard(BaseModel, extra="forbid", frozen=True):
     working_size: tuple[int, int] = (320, 240)
     encoding: Literal["128+16*(u,v,|uv|)"] = "128+16*(u,v,|uv|)"
     placement: Literal["past", "causal", "centred"] = "past"
-    length: int = Field(5, ge=1)
+    length: int = within(5, least=1)
 
 
-class Training(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True)
+class Training:
     """Where the weights come from.
 
     calibration_frames: that set the ranges of the int8 form. experiment: the training configuration, as it was run.
@@ -53,31 +57,34 @@ class Training(BaseModel, extra="forbid", frozen=True):
     seed: int | None = None
     iterations: int | None = None
     calibration_frames: int | None = None
-    experiment: dict[str, Any] = {}
+    experiment: dict[str, Any] = field(default_factory=dict)
     earlier: tuple[dict[str, Any], ...] = ()
 
 
-class Int8(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True)
+class Int8:
     """The 8-bit form of the encode graph, for CPUs, that lies beside it.
 
     calibration: whose training clips set the ranges. accuracy: as the card's own.
     """
 
     calibration: str
-    accuracy: dict[str, float] = {}
+    accuracy: dict[str, float] = field(default_factory=dict)
 
 
-class ActorRule(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ActorRule:
     """The numbers by which two answers become one, see `actors.fusion.Rule`; what each means stands there."""
 
-    w_light: float = Field(ge=0)
-    w_taught: float = Field(ge=0)
-    w_names: float = Field(ge=0)
-    temperature: float = Field(gt=0)
+    w_light: float = within(least=0)
+    w_taught: float = within(least=0)
+    w_names: float = within(least=0)
+    temperature: float = within(above=0)
     other: float
 
 
-class ActorCard(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ActorCard:
     """The stream that looks at one person at a time, in `actor.onnx`.
 
     picture_size: side in pixels of the square it sees. answers: what it was taught to say, in the graph's order: the
@@ -87,19 +94,20 @@ class ActorCard(BaseModel, extra="forbid", frozen=True):
     training, accuracy: as the card's own. int8: present where the folder also holds an 8-bit form.
     """
 
-    picture_size: int = Field(172, ge=1)
+    picture_size: int = within(172, least=1)
     answers: tuple[str, ...]
-    n_names: int = Field(600, ge=1)
+    n_names: int = within(600, least=1)
     rule: ActorRule
     origin: str
     licence: str
     changes: str
-    training: dict[str, Any] = {}
-    accuracy: dict[str, float] = {}
+    training: dict[str, Any] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
     int8: Int8 | None = None
 
 
-class ModelCard(BaseModel, extra="forbid", frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
     """One model folder: its graphs and this card, `card.json`.
 
     actions: what the two-stream network tells apart, called `labels` in the file; the index is a micro-tube's label.
@@ -118,18 +126,18 @@ class ModelCard(BaseModel, extra="forbid", frozen=True):
     format: int = FORMAT
     name: str
     description: str = ""
-    actions: tuple[str, ...] = Field(alias="labels")
-    image_size: int = Field(300, ge=32)
+    actions: tuple[str, ...] = within(called="labels")
+    image_size: int = within(300, least=32)
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
     trunk: str
-    motion_stride: int = Field(1, ge=1)
-    delta: int = Field(1, ge=1)
-    rate: float = Field(30.0, gt=0)
+    motion_stride: int = within(1, least=1)
+    delta: int = within(1, least=1)
+    rate: float = within(30.0, above=0)
     flow: FlowCard | None = None
     normalisation: dict[str, Normalisation]
     training: Training
-    accuracy: dict[str, float] = {}
+    accuracy: dict[str, float] = field(default_factory=dict)
     precision: Literal["fp32", "fp16"] = "fp32"
     int8: Int8 | None = None
     actor: ActorCard | None = None
@@ -179,14 +187,23 @@ def read_card(folder: Path) -> ModelCard:
     if content.pop("motion_trunk", None) is not None:  # a key of the tag with-all-variants, null in most cards
         raise UserError(f"{path}: its streams have two kinds of trunks, which this version does not know")
     try:
-        card = ModelCard(**content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {where}: {first['msg']}") from error
+        card = card_of(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     _check_sense(path, card)
     _check_files(folder, card)
     return card
+
+
+def card_of(content: Mapping[str, Any]) -> ModelCard:
+    """A card from the content of its file. Raises UserError that names the key of what is missing or wrong."""
+    return read(ModelCard, content)
+
+
+def content_of(card: ModelCard) -> dict[str, Any]:
+    """What the card's file holds."""
+    content: dict[str, Any] = written(card)
+    return content
 
 
 def file_hash(path: Path) -> str:

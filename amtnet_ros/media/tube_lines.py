@@ -24,6 +24,7 @@ from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.files import WholeFile, unwritable
+from amtnet_ros.libraries import library
 from amtnet_ros.tube_boxes import Box, grow
 
 if TYPE_CHECKING:
@@ -197,11 +198,11 @@ def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
 
     origin: the stamp (ns) from which the times count.
     """
-    from rich.table import Table
-
     confirmed = sorted((tube for tube in summaries if tube.confirmed), key=lambda tube: tube.spans[0].start)
     unconfirmed = len(summaries) - len(confirmed)
-    table = Table(title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None)
+    table: Table = library("rich.table", "the table of tubes").Table(
+        title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None
+    )
     table.add_column("id", justify="right")
     table.add_column("class")
     for column in ("score", "from – to [s]", "length [s]", "boxes"):

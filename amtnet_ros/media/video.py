@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import av
 import cv2
 import numpy as np
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
+from amtnet_ros.libraries import library
+
+if TYPE_CHECKING:
+    import av
 
 FOLDER_RATE = 30.0
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -33,7 +38,7 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[UInt8]:
         """Every image, (height, width, 3) uint8 RGB, upright. Raises UserError where the data are broken."""
-        done = 0
+        done, av = 0, _pyav()
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
@@ -123,6 +128,7 @@ def _open_folder(path: Path) -> ImageFolder:
 
 
 def _open_file(path: Path) -> VideoFile:
+    av = _pyav()
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -136,6 +142,13 @@ def _open_file(path: Path) -> VideoFile:
         raise UserError(f"{path}: cannot be read as a video ({_why(error)})") from None
 
 
+def _pyav() -> Any:
+    """PyAV, silent: what FFmpeg would say on stderr is in the exceptions."""
+    av = library("av", "reading and writing videos")
+    av.logging.set_level(av.logging.PANIC)
+    return av
+
+
 def _why(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
@@ -143,8 +156,21 @@ def _why(error: Exception) -> str:
 def _upright(frame: av.VideoFrame) -> UInt8:
     """The frame as RGB, turned as the file's display matrix says (phones record lying down)."""
     image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    turns = round(_rotation(frame) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _rotation(frame: av.VideoFrame) -> float:
+    """Degrees by which the frame is to be turned counter-clockwise. PyAV names them from 12.2 on."""
+    if hasattr(frame, "rotation"):
+        return float(frame.rotation)
+    side_data: Any = frame.side_data
+    matrices = [side for side in side_data if side.type.name == "DISPLAYMATRIX"]
+    if not matrices:
+        return 0.0
+    # Nine 32-bit numbers, row by row: a, b, u, c, d, v … of FFmpeg's libavutil/display.h, the first two in 16.16.
+    a, b = np.frombuffer(bytes(matrices[0]), dtype="=i4")[:2]
+    return -math.degrees(math.atan2(b, a))
 
 
 class VideoWriter:
@@ -158,12 +184,12 @@ class VideoWriter:
 
     def __init__(self, path: Path, rate: float = 30.0) -> None:
         self._file = WholeFile(path, parents=True)
-        self._rate = rate
+        self._rate, self._av = rate, _pyav()
         self._last_tick = -1
         self._stream: av.VideoStream | None = None
         try:
-            self._container = av.open(str(self._file.temporary), "w", format=_container_of(path))
-        except (av.FFmpegError, OSError) as error:
+            self._container = self._av.open(str(self._file.temporary), "w", format=_container_of(path))
+        except (self._av.FFmpegError, OSError) as error:
             raise UserError(f"{path}: cannot be written ({_why(error)})") from None
 
     def write(self, image: UInt8, seconds: float) -> None:
@@ -176,7 +202,7 @@ class VideoWriter:
         size = (self._stream.width, self._stream.height)
         if image.shape[1::-1] != size:
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame = self._av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts = self._last_tick = max(round(seconds / self._CLOCK), self._last_tick + 1)
         frame.time_base = self._CLOCK
         self._container.mux(self._stream.encode(frame))
@@ -207,7 +233,8 @@ class VideoWriter:
 
     def _open_stream(self, image: UInt8) -> av.VideoStream:
         height, width = image.shape[:2]
-        stream = self._container.add_stream("libx264", rate=Fraction(self._rate).limit_denominator(1001))
+        rate = Fraction(self._rate).limit_denominator(1001)
+        stream: av.VideoStream = self._container.add_stream("libx264", rate=rate)
         stream.width, stream.height = width + width % 2, height + height % 2  # 4:2:0 needs even sizes
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = self._CLOCK

@@ -75,7 +75,7 @@ class CausalConv(nn.Module):
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
         self.size = size
-        self.weight = nn.Parameter(torch.empty(size, channels, 1, 1))
+        self.weight = nn.Parameter(torch.randn(size, channels, 1, 1) / size)
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, clips: int) -> Tensor:

@@ -193,6 +193,11 @@ def image_from_rgb(rgb: UInt8, header: Any) -> Image:
     return message
 
 
+def has_cv_bridge() -> bool:
+    """Whether there is a cv_bridge that works; else the converter of this module takes its place."""
+    return _cv_bridge() is not None
+
+
 @functools.cache
 def _cv_bridge() -> Any | None:
     """A cv_bridge that works, or None. One built against another NumPy or OpenCV fails in many ways."""

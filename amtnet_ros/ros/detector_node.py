@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
@@ -17,10 +18,12 @@ from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
+from amtnet_ros.ros import fastdds
 from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
+from amtnet_ros.ros.transitions import refuse_impossible
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LAST_TUBES_TIMEOUT = 0.5  # seconds until they have arrived: DDS asks for receipts only every few seconds
@@ -34,6 +37,9 @@ class DetectorNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("detector")
+        refuse_impossible(self)
+        if advice := fastdds.advice(get_rmw_implementation_identifier()):
+            self.get_logger().warning(advice)
         self._config = Parameters(self, check=self._check, apply=self._apply)
         self._cameras = [CameraChannel(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
         self._diagnostics = Diagnostics(self, [camera.monitor for camera in self._cameras])
@@ -45,7 +51,10 @@ class DetectorNode(LifecycleNode):
 
     def autostart(self, stop: threading.Event) -> None:
         """Configure and activate, if the parameter says so, and as long as stop is not set."""
-        if self._config.settings["autostart"] and self.trigger_configure() == SUCCESS and not stop.is_set():
+        if not self._config.settings["autostart"]:
+            by_hand = f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`, then activate"
+            self.get_logger().info(f"Waits for a lifecycle manager, or {by_hand}; autostart:=true needs neither")
+        elif self.trigger_configure() == SUCCESS and not stop.is_set():
             self.trigger_activate()
 
     def end(self) -> None:

@@ -37,6 +37,7 @@ from amtnet_ros.ros.parameters import Parameters
 from amtnet_ros.ros.qos import RESULTS
 from amtnet_ros.ros.worker import Done, Step, Worker
 
+_PATIENCE = 5.0  # seconds until a detector that waits to be configured or activated is worth a warning
 _REPEAT = 10.0  # seconds between two warnings of the same kind
 
 
@@ -123,9 +124,12 @@ class Monitor:
 
     # What it tells
 
-    def status(self, situation: str, failure: str) -> DiagnosticStatus:
-        """The camera's health. situation: what the node is doing; failure: why it could not be configured, or ""."""
-        complaints = self._complaints()
+    def status(self, situation: str, failure: str, idle: str) -> DiagnosticStatus:
+        """The camera's health. situation: what the node is doing, in a word or two.
+
+        failure: why it could not be configured, or "". idle: a warning that nobody told it to look, or "".
+        """
+        complaints = [idle] if idle else self._complaints()
         level, message = (ERROR, failure) if failure else self._judgement(situation, complaints)
         values = self._health.values()
         if self.worker is not None:
@@ -187,12 +191,12 @@ def on_cpu(provider: str) -> bool:
 class Diagnostics:
     """Publishes what the cameras' monitors know.
 
-    situation: what the node is doing, in a word or two. failure: why it could not be configured, or "".
+    failure: why it could not be configured, or "".
     """
 
     def __init__(self, node: Node, monitors: Sequence[Monitor]) -> None:
         self._node, self._monitors = node, monitors
-        self.situation, self.failure = "not configured", ""
+        self._situation, self._since, self.failure = "not configured", time.monotonic(), ""
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
         self._timer = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._jumps = node.get_clock().create_jump_callback(
@@ -200,8 +204,31 @@ class Diagnostics:
             post_callback=self._on_clock_jump,
         )
 
+    @property
+    def situation(self) -> str:
+        """What the node is doing."""
+        return self._situation
+
+    @situation.setter
+    def situation(self, words: str) -> None:
+        if words != self._situation:
+            self._situation, self._since = words, time.monotonic()
+
+    def _idleness(self) -> str:
+        """For how long it has waited to be told to look, or "" where it need not: nobody else may notice."""
+        seconds = time.monotonic() - self._since
+        if self._situation not in ("not configured", "inactive") or seconds < _PATIENCE:
+            return ""
+        node, next_step = self._node.get_fully_qualified_name(), "configure"
+        if self._situation == "inactive":
+            next_step = "activate"
+        return f"{self._situation} for {seconds:.0f} s, sees nothing: ros2 lifecycle set {node} {next_step}"
+
     def _report(self) -> None:
-        report = DiagnosticArray(status=[monitor.status(self.situation, self.failure) for monitor in self._monitors])
+        idle = self._idleness()
+        report = DiagnosticArray(
+            status=[monitor.status(self.situation, self.failure, idle) for monitor in self._monitors]
+        )
         report.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(report)
 

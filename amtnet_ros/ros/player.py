@@ -23,11 +23,13 @@ from std_msgs.msg import Header
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.libraries import library
 from amtnet_ros.media.video import Source, Webcam, open_source
 from amtnet_ros.msg import Latency
+from amtnet_ros.ros.command import run_command
 from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.messages import nanoseconds, time_message
-from amtnet_ros.ros.process import ros, run_command
+from amtnet_ros.ros.process import ros
 from amtnet_ros.ros.qos import PICTURES, RESULTS
 
 _LATEST = 1.0  # seconds a frame may be late before the schedule starts anew
@@ -132,12 +134,8 @@ def _await_subscribers(publisher: Publisher[Any], options: Options, stop: thread
 
 def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:
     """Number within the source and image; with a progress bar where there is an end and someone to watch."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    visible = console.is_terminal and source.frames > 0 and not loop
-    with Progress(console=console) if visible else nullcontext() as progress:
+    visible = sys.stderr.isatty() and source.frames > 0 and not loop
+    with _progress_bar() if visible else nullcontext() as progress:
         task = progress.add_task("Playing", total=source.frames) if progress else None
         while True:
             for number, image in enumerate(source):
@@ -146,6 +144,11 @@ def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:
                     progress.advance(task)
             if not loop:
                 return
+
+
+def _progress_bar() -> Any:
+    console = library("rich.console", "the progress bar").Console(stderr=True)
+    return library("rich.progress", "the progress bar").Progress(console=console)
 
 
 class _Schedule:

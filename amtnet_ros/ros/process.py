@@ -9,12 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-import click
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 
 from amtnet_ros.errors import UserError
 
@@ -32,7 +30,7 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda *_: stop.set())
-    with _clear_errors():
+    with clear_errors():
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield stop
@@ -43,7 +41,7 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Errors in ROS arguments as UserError."""
     try:
         yield
@@ -70,21 +68,8 @@ def run(name: str, body: Callable[[], int]) -> int:
     """
     try:
         return body()
-    except click.ClickException as error:
-        print(f"{name}: {error.format_message()}", file=sys.stderr)
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
     finally:
         gc.freeze()  # or the interpreter searches all that is left for garbage, which takes most of the time to exit
     return 2
-
-
-def run_command(command: click.Command) -> int:
-    """The exit code of a command, run with the process's arguments less those meant for ROS."""
-
-    def body() -> int:
-        with _clear_errors():
-            arguments = remove_ros_args(sys.argv)[1:]
-        return int(command.main(arguments, prog_name=command.name, standalone_mode=False) or 0)
-
-    return run(command.name or "", body)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ModuleNotFoundError:  # its name in Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+__all__ = ["EVERY_IMAGE", "LATCHED", "NEWEST_IMAGE", "PICTURES", "RESULTS", "SubscriptionEventCallbacks"]
 
 # Images in: only the newest counts, and a best-effort subscription matches every publisher.
 NEWEST_IMAGE = QoSProfile(

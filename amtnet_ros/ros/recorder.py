@@ -11,18 +11,19 @@ import click
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rich.console import Console
 from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.libraries import library
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.msg import ActionTubeArray
+from amtnet_ros.ros.command import run_command
 from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds, update_from
-from amtnet_ros.ros.process import ros, run_command, spin
+from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
 
 _CLEAR_LINE = "\r\x1b[2K" if sys.stdout.isatty() else ""
@@ -134,7 +135,7 @@ def command(
 
 
 def _conclude(recorder: TubeRecorder, node: RecorderNode, video: AnnotatedVideo | None, require_tubes: bool) -> int:
-    console = Console()
+    console = library("rich.console", "the recorder").Console()
     console.print(table_of(recorder.summaries, node.origin or 0))
     images = f", {video.written} images" if video else ""
     console.print(f"{node.steps} steps of the detector{images} recorded")

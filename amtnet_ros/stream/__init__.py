@@ -1,9 +1,19 @@
 """From camera to pairs: which frames are taken, and which of them make a pair."""
 
 from amtnet_ros.stream.adaptive import AdaptiveDelta
+from amtnet_ros.stream.cuts import SceneCuts
 from amtnet_ros.stream.frames import FrameStream
 from amtnet_ros.stream.gate import Admission, FrameGate
 from amtnet_ros.stream.pairs import PairMaker, frames_between
 from amtnet_ros.stream.slot import NewestSlot
 
-__all__ = ["AdaptiveDelta", "Admission", "FrameGate", "FrameStream", "NewestSlot", "PairMaker", "frames_between"]
+__all__ = [
+    "AdaptiveDelta",
+    "Admission",
+    "FrameGate",
+    "FrameStream",
+    "NewestSlot",
+    "PairMaker",
+    "SceneCuts",
+    "frames_between",
+]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.actor_clips import plain_clip
-from amtnet_ros.data.actor_tracks import OTHER, PersonTrack, Tracks
+from amtnet_ros.data.actor_tracks import OTHER, PersonTrack, Tracks, few_of_each
 from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.model.movinet import IMAGE_SIZE, MoViNet
 from amtnet_ros.training.actor_learner import as_input
@@ -48,8 +48,9 @@ class ActorValidator:
         self._classes, self._store = tracks.classes, store
         long = [track for track in tracks.held_out if len(track.boxes) >= LEAST_FRAMES]
         self._actors = [track for track in long if track.source[0] == "jhmdb21"]
-        self._others = few_of_each([track for track in long if track.answers == (OTHER,)])
-        self._unseen = few_of_each([track for track in tracks.unseen if len(track.boxes) >= LEAST_FRAMES])
+        self._others = few_of_each([track for track in long if track.answers == (OTHER,)], OF_A_CLASS)
+        unseen = [track for track in tracks.unseen if len(track.boxes) >= LEAST_FRAMES]
+        self._unseen = few_of_each(unseen, OF_A_CLASS)
         self._names = self._ask(untaught, self._actors, "person")[1].argmax(dim=1)
 
     def validate(self, network: MoViNet) -> ActorValidation:
@@ -91,19 +92,6 @@ def say_of_clips(network: MoViNet, clips: Iterable[UInt8]) -> tuple[Tensor, Tens
         answers.append(said.answers.softmax(dim=1))
         names.append(said.names.softmax(dim=1))
     return torch.cat(answers), torch.cat(names)
-
-
-def few_of_each(tracks: Sequence[PersonTrack]) -> list[PersonTrack]:
-    """At most OF_A_CLASS of each class, evenly from the list."""
-    by_class: dict[tuple[str, str], list[PersonTrack]] = {}
-    for track in tracks:
-        by_class.setdefault(track.source, []).append(track)
-    return [
-        found[i * len(found) // count]
-        for found in by_class.values()
-        for count in [min(OF_A_CLASS, len(found))]
-        for i in range(count)
-    ]
 
 
 def _share(right: Tensor) -> float:

@@ -84,10 +84,10 @@ class TubeLabeller:
         now = {}
         for tube in update.tubes:
             labeller, done = self._tubes.get(tube.id) or (RunningLabeller(self.switch_cost, self.look_back), -1)
-            if len(tube.frames):
+            if len(tube.stamps):
                 # a frame that is sent again with a revised box keeps its first score
-                labeller.add(tube.scores[tube.frames > done].tolist())
-                done = int(tube.frames[-1])
+                labeller.add(tube.scores[tube.stamps > done].tolist())
+                done = int(tube.stamps[-1])
             now[tube.id] = labeller.in_action
             if tube.state == TubeState.ENDED:
                 self._tubes.pop(tube.id, None)

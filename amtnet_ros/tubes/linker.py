@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from amtnet_ros.boxes import overlaps
 from amtnet_ros.contracts import Bool, Float32, Int64, MicroTubes, Tube, TubeState, TubeUpdate
 from amtnet_ros.tubes.interpolation import NO_BOXES, Track, interpolate
 from amtnet_ros.tubes.live import LiveTubes
@@ -97,13 +98,16 @@ class TubeLinker:
         if not self._advance(micro_tubes.frames[1], micro_tubes.stamps[1], micro_tubes.image_size):
             return self._report(delta)
         self._time_out(micro_tubes.stamps[0])
-        candidates, refused = select(micro_tubes, self._options)
+        options = self._options
+        candidates, refused = select(micro_tubes, options)
         self._counts["refused"] += refused
-        rows, chosen = match(self._live, micro_tubes.frames[0], candidates, self._options)
+        rows, chosen = match(self._live, micro_tubes.frames[0], candidates, options)
         tracks = self._follow(rows, candidates.take(chosen), micro_tubes)
         tracks = self._miss(rows, tracks)
-        free = candidates.scores >= self._options.start_score
+        free = candidates.scores >= options.start_score
         free[chosen] = False
+        if options.mode == "actor" and options.start_overlap < options.nms_iou:
+            free &= ~_on(candidates, chosen, options.start_overlap)
         tracks = self._start(candidates.take(np.flatnonzero(free)), micro_tubes, tracks)
         return self._report(delta, tracks)
 
@@ -159,7 +163,7 @@ class TubeLinker:
         tracks = [NO_BOXES] * len(live)
         frames, stamps = live.frame.take(rows), live.stamp.take(rows)
         boxes, old_scores = live.box.take(rows, axis=0), live.score.take(rows)
-        scores = live.see(rows, taken, options)
+        scores = live.see(rows, taken, pair.stamps[1], options)
         # tubes that were last seen in the same frame, nearly always all of them, share frames and weights
         groups = set(frames.tolist())
         if len(groups) == 1:
@@ -194,7 +198,7 @@ class TubeLinker:
             seen.insert(1, (f0, s0, boxes[:, 0], scores))
         at, stamps, seen_boxes, seen_scores = zip(*seen, strict=True)
         all_boxes = np.stack(seen_boxes, axis=1)
-        self._live.move(rows, (at[-2], f1), s1, all_boxes[:, -2:])
+        self._live.move(rows, (at[-2], f1), s1, all_boxes[:, -2:], (s1 - stamp) / SECOND, self._options)
         begin = max(begin, f1 + 1 - self._options.history_limit)
         return interpolate(
             at, stamps, all_boxes, np.stack(seen_scores, axis=1), begin, self._options.interpolated_score
@@ -231,8 +235,9 @@ class TubeLinker:
         self._next_id += len(candidates)
         self._counts["started"] += len(candidates)
         rows = np.arange(len(candidates))
-        scores = new.see(rows, candidates, options)
-        new.move(rows, pair.frames, pair.stamps[1], candidates.boxes)
+        scores = new.see(rows, candidates, pair.stamps[1], options)
+        seconds = (pair.stamps[1] - pair.stamps[0]) / SECOND
+        new.move(rows, pair.frames, pair.stamps[1], candidates.boxes, seconds, options)
         self._live = self._live.joined(new)
         begin = max(pair.frames[0], pair.frames[1] + 1 - options.history_limit)
         both = np.stack([scores, scores], axis=1)
@@ -259,6 +264,15 @@ class TubeLinker:
             tubes = sorted(self._ended + tubes, key=lambda tube: tube.id)
             self._ended = []
         return TubeUpdate(self._frame, self._stamp, self._image_size, delta, tuple(tubes))
+
+
+def _on(candidates: Candidates, taken: Int64, most: float) -> Bool:
+    """Which micro-tubes overlap one that was taken by more than `most` (IoU), in the first frame."""
+    boxes = np.ascontiguousarray(candidates.boxes[:, 0].T)
+    _, on, overlap = overlaps(boxes.take(taken, axis=1), boxes)
+    covered = np.zeros(len(candidates), np.bool_)
+    covered[on[overlap > most]] = True
+    return covered
 
 
 def _tubes(live: LiveTubes, states: list[TubeState], tracks: list[Track]) -> list[Tube]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from amtnet_ros.boxes import iou, overlaps, ranges
 from amtnet_ros.contracts import Float32, Int64
+from amtnet_ros.libraries import library
 from amtnet_ros.tubes.live import LiveTubes
 from amtnet_ros.tubes.options import LinkerOptions
 from amtnet_ros.tubes.selection import Candidates
@@ -37,17 +38,28 @@ def match(live: LiveTubes, frame: int, candidates: Candidates, options: LinkerOp
         value = 1 - np.abs(live.score.take(tube) - score)
     else:
         value = score * overlap
+    if options.class_weight:
+        alike = _cosine(live.class_scores.take(tube, axis=0), candidates.class_scores.take(candidate, axis=0))
+        value = value * (1 + np.float32(options.class_weight) * (alike - 1))
     if options.assignment == "optimal":
         return _optimal(tube, candidate, value, (len(live), len(candidates)))
-    return _greedy(tube, candidate, value, live.strength)
+    if options.assignment == "best":
+        return _taken(tube, candidate, (-value).argsort(kind="stable"), len(live))
+    # the strongest first (of equals, the older), the best candidate still free; values are within 0 to 1
+    turn = np.empty(len(live), np.int64)
+    turn[np.argsort(-live.strength, kind="stable")] = np.arange(len(live))
+    return _taken(tube, candidate, (2.0 * turn.take(tube) - value).argsort(kind="stable"), len(live))
 
 
-def _greedy(tube: Int64, candidate: Int64, value: Float32, strength: Float32) -> tuple[Int64, Int64]:
-    """Tubes choose one after another, the strongest first (of equals, the older), the best candidate still free."""
-    turn = np.empty(len(strength), np.int64)
-    turn[np.argsort(-strength, kind="stable")] = np.arange(len(strength))
-    order = (2.0 * turn.take(tube) - value).argsort(kind="stable")  # values are within 0 to 1
-    taken = [-1] * len(strength)
+def _cosine(a: Float32, b: Float32) -> Float32:
+    """(P,) how alike two class distributions (P, C) are, 0 to 1."""
+    product = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray((a * b).sum(axis=1) / np.maximum(product, np.float32(1e-9)), dtype=np.float32)
+
+
+def _taken(tube: Int64, candidate: Int64, order: Int64, n_tubes: int) -> tuple[Int64, Int64]:
+    """Go through the pairs in this order, and take each whose tube and candidate are still free."""
+    taken = [-1] * n_tubes
     given = set()
     for t, c in zip(tube.take(order).tolist(), candidate.take(order).tolist(), strict=True):
         if taken[t] < 0 and c not in given:
@@ -60,8 +72,7 @@ def _greedy(tube: Int64, candidate: Int64, value: Float32, strength: Float32) ->
 
 def _optimal(tube: Int64, candidate: Int64, value: Float32, shape: tuple[int, int]) -> tuple[Int64, Int64]:
     """The assignment with the greatest sum of values."""
-    from scipy.optimize import linear_sum_assignment  # optional, and slow to import
-
+    linear_sum_assignment = library("scipy.optimize", "link.assignment: optimal").linear_sum_assignment
     gain = np.zeros(shape)
     # a pair is worth something even at value 0, so that it beats no pair at all
     gain[tube, candidate] = value + 1e-6

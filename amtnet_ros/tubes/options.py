@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amtnet_ros.options import check_options, option
 
@@ -49,7 +49,14 @@ class LinkerOptions:
     )
     actor_limit: int = option(32, "actor: the best so many in all are linked.", low=1, high=1_000, offered=False)
     start_score: float = option(
-        0.0, "A micro-tube with a lower score may continue a tube, but starts none.", low=0.0, high=1.0
+        0.1, "A micro-tube with a lower score may continue a tube, but starts none.", low=0.0, high=1.0
+    )
+
+    start_overlap: float = option(
+        0.2,
+        "actor: a micro-tube that overlaps one that continues a tube by more than this (IoU) starts none.",
+        low=0.0,
+        high=1.0,
     )
 
     # Which tube takes which micro-tube
@@ -68,17 +75,33 @@ class LinkerOptions:
         high=1.0,
     )
     match: str = option(
-        "both",
+        "iou",
         "Which of several micro-tubes a tube prefers: the highest in score, in iou, in similarity (one minus the "
         "difference of the tube's last score and its own), or in both (score times IoU).",
         choices=("score", "iou", "similarity", "both"),
     )
     assignment: str = option(
-        "greedy",
-        "greedy: tubes choose one after another, the strongest first; optimal: the assignment with the greatest sum of "
-        "`match` over all pairs (needs SciPy).",
-        choices=("greedy", "optimal"),
+        "best",
+        "greedy: tubes choose in turn, the strongest first; best: the pair that `match` likes most goes first, "
+        "and so on; optimal: the assignment with the greatest sum of `match` over all pairs (needs SciPy).",
+        choices=("greedy", "best", "optimal"),
         offered=False,
+    )
+    class_weight: float = option(
+        0.5,
+        "How much less a tube likes a micro-tube whose class scores are unlike its own (cosine); at 1 not at all where "
+        "they have nothing in common.",
+        low=0.0,
+        high=1.0,
+        offered=False,
+    )
+    motion: float = option(
+        0.5,
+        "A tube that was missed is looked for where it would be, had it gone on as in its last so many seconds; 0: "
+        "where it was seen last.",
+        low=0.0,
+        high=60.0,
+        unit="s",
     )
     top_scores: int = option(
         4, "A tube's strength is the mean of its best so many scores.", low=1, high=64, offered=False
@@ -111,28 +134,38 @@ class LinkerOptions:
         choices=("linear", "next", "lower", "zero"),
         offered=False,
     )
-    class_memory: int = option(
-        0,
-        "A tube's class scores are the mean over its first so many micro-tubes, and decay exponentially with that time "
-        "constant from there on; 0: the mean over the whole tube.",
-        low=0,
-        high=1_000_000,
-        offered=False,
+    # So long that a step or two in doubt change nothing, so short that a new action is named within about a second.
+    class_memory: float = option(
+        1.0,
+        "A tube's class scores are a mean over its micro-tubes that forgets: what is so old weighs 1/e of what is new; "
+        "0: the mean over the whole tube, for clips that show one action.",
+        low=0.0,
+        high=3_600.0,
+        unit="s",
     )
     label_margin: float = option(
-        0.0, "actor: the label changes only to a class that leads by more than this.", low=0.0, high=1.0, offered=False
+        0.1, "actor: the label changes only to a class that leads by more than this.", low=0.0, high=1.0
     )
 
     # Life
     confirm_after: int = option(
         2,
-        "A tube is tentative until it was seen in so many pairs, and until its score has reached confirm_score.",
+        "A tube is tentative until it was seen in so many pairs, for confirm_time, with a score of confirm_score.",
         low=1,
         high=1_000,
     )
+    # By time, not by pairs alone: at delta 1 two pairs are 67 ms, in which the same mistake is made twice.
+    confirm_time: float = option(
+        0.5,
+        "A tube is tentative until so long after its first box.",
+        low=0.0,
+        high=60.0,
+        unit="s",
+    )
     confirm_score: float = option(
-        0.0,
-        "A tube is tentative until its score has reached this; it stays confirmed when its score falls.",
+        0.2,
+        "A tube is tentative until its score is this or more after confirm_time; it stays confirmed when its score "
+        "falls.",
         low=0.0,
         high=1.0,
     )
@@ -146,7 +179,7 @@ class LinkerOptions:
     )
     # Without it, patience would shrink with delta: at delta 1 three misses are a tenth of a second.
     min_coasting: float = option(
-        0.5,
+        1.0,
         "A confirmed tube that is missed does not end before its newest seen box is so old.",
         low=0.0,
         high=60.0,
@@ -183,8 +216,24 @@ class LinkerOptions:
         check_options(self, "linker option")
 
 
-PAPER = LinkerOptions(
+_OF_WHOLE_CLIPS = LinkerOptions(
     mode="per_class",
+    nms_iou=0.3,
+    start_score=0.0,
+    start_overlap=1.0,
+    match="both",
+    assignment="greedy",
+    class_weight=0.0,
+    motion=0.0,
+    class_memory=0.0,
+    label_margin=0.0,
+    confirm_time=0.0,
+    confirm_score=0.0,
+    min_coasting=0.5,
+)
+
+PAPER = replace(
+    _OF_WHOLE_CLIPS,
     nms_iou=0.45,
     match="score",
     iou_threshold=0.1,
@@ -194,5 +243,5 @@ PAPER = LinkerOptions(
 )
 """Linking as the paper and its release describe it; where they are silent, the plainest choice."""
 
-PER_CLASS = LinkerOptions(mode="per_class")
-"""The defaults, for the paper's measure: its tables score each class's tubes by themselves."""
+PER_CLASS = _OF_WHOLE_CLIPS
+"""For the paper's measure: its tables score each class's tubes by themselves, over clips that show one action."""

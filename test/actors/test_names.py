@@ -13,7 +13,7 @@ from amtnet_ros.actors.names import (
     parse_actions,
     search_names,
 )
-from amtnet_ros.cli.main import amtnet
+from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.errors import UserError
 
 

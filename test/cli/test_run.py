@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from tiny import ROBOT_LABELS, make_robot_model
 
-from amtnet_ros.cli.main import amtnet
+from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.errors import UserError
 
 

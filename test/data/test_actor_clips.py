@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from amtnet_ros.actors.crops import View
 from amtnet_ros.data.actor_clips import ActorClips, ClipOptions, plain_clip, shaken, smoothed, wandering
 from amtnet_ros.data.actor_tracks import read_tracks
-from amtnet_ros.data.close_up import View, cut, square_around
 from amtnet_ros.data.empty_places import Stretch, draw_empty_square
 from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.data.picture_noise import draw_colours
@@ -85,36 +85,13 @@ def test_a_whole_clip_is_seen_ten_times_a_second_up_to_its_last_frame(tracks, st
     whole = plain_clip(track, store, 64, "whole")
     assert len(whole) == 11  # of 33 frames
     last = cv2.resize(store.frame(track.video, 32), (64, 64), interpolation=cv2.INTER_AREA)
-    assert (whole[-1] == last).all()
+    assert np.abs(whole[-1] - last.astype(float)).mean() < 2
     still = plain_clip(track, store, 64, "still")
     assert len(still) == 10
     assert (still == still[0]).all()
 
 
 # --- views ----------------------------------------------------------------------------------------------------------
-
-
-def mirrored(first, end, length):
-    """Places of a line, reflected about its first and last."""
-    places = np.arange(first, end) % max(2 * (length - 1), 1)
-    return np.minimum(places, 2 * (length - 1) - places)
-
-
-@pytest.mark.parametrize(
-    "view",
-    [View(40, 30, 20, 20), View(0, 0, 50, 50), View(40, 30, 300, 200), View(-30, 90, 40, 40), View(79, 59, 1, 1)],
-)
-def test_beyond_the_border_the_picture_is_mirrored(view):
-    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    left, top = round(view.x - view.width / 2), round(view.y - view.height / 2)
-    rows, columns = mirrored(top, top + view.height, 60), mirrored(left, left + view.width, 80)
-    expected = cv2.resize(image[np.ix_(rows, columns)], (24, 24), interpolation=cv2.INTER_AREA)
-    assert (cut(image, view, 24) == expected).all()
-
-
-def test_the_square_has_the_boxs_centre_and_so_many_of_its_longer_sides():
-    assert square_around(np.float32([10, 20, 30, 70])) == View(20, 45, 80, 80)
-    assert square_around(np.float32([10, 20, 11, 21])).width == 8  # a box of one pixel
 
 
 def test_boxes_are_smoothed_over_half_a_second():

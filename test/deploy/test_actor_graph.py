@@ -7,20 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the graph is traced from torch")
 
+from lively import lively  # noqa: E402
+
 from amtnet_ros.deploy.actor_graph import look_at, quantise_actor_graph, trace_actor_graph  # noqa: E402
 from amtnet_ros.model.movinet import MoViNet  # noqa: E402
 
 N_MEMORY = 670_944
-
-
-def lively_network():
-    """Random weights such that no layer dies or saturates."""
-    torch.manual_seed(0)
-    network = MoViNet(23)
-    for name, parameter in network.named_parameters():
-        fan_in = len(parameter) if name.endswith("temporal.weight") else parameter[0].numel() if parameter.ndim else 1
-        parameter.data = torch.randn(parameter.shape) * (0.3 if parameter.ndim <= 1 else (2 / fan_in) ** 0.5)
-    return network.eval()
 
 
 def moving_pictures(seed, count=12):
@@ -41,7 +33,7 @@ def moving_pictures(seed, count=12):
 
 @pytest.fixture(scope="module")
 def network():
-    return lively_network()
+    return lively(MoViNet(23))
 
 
 @pytest.fixture(scope="module")

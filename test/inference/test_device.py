@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime as ort
@@ -11,7 +11,7 @@ import pytest
 from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference import device as devices
-from amtnet_ros.inference.card import ModelCard, read_card
+from amtnet_ros.inference.card import read_card
 from amtnet_ros.inference.device import choose_device, gpu_present, provider_chain
 from amtnet_ros.inference.factory import make_engine
 
@@ -58,9 +58,7 @@ def test_tensorrt_engines_are_kept_apart_by_model_and_version(
 ) -> None:
     monkeypatch.setenv("AMTNET_CACHE", str(tmp_path))
     card = read_card(tiny_folder)
-    other = ModelCard(
-        **{**json.loads(card.model_dump_json(by_alias=True)), "files": {**card.files, "encode.onnx": "0" * 64}}
-    )
+    other = replace(card, files={**card.files, "encode.onnx": "0" * 64})
     chains = [provider_chain(Device("tensorrt", 1), c) for c in (card, other)]
     assert [name for name, _ in chains[0]] == [
         "TensorrtExecutionProvider",

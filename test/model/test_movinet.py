@@ -8,22 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network needs torch")
 
+from lively import lively  # noqa: E402
+
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.model.actor_stream import MEMORY, ActorStream, ready_to_run  # noqa: E402
 from amtnet_ros.model.movinet import GROUPS, Block, BlockShape, MoViNet, memory_shapes  # noqa: E402
 from amtnet_ros.model.movinet_weights import load_kinetics_weights  # noqa: E402
-
-
-def lively(module, seed=0):
-    """Random weights such that no layer dies or saturates."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in module.named_parameters():
-        fan_in = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 1
-        if name.endswith("temporal.weight"):
-            fan_in = len(parameter)
-        spread = 0.3 if parameter.ndim <= 1 else (2 / fan_in) ** 0.5
-        parameter.data = torch.randn(parameter.shape, generator=generator) * spread
-    return module.eval()
 
 
 @pytest.fixture(scope="module")

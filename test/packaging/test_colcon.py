@@ -44,7 +44,7 @@ def in_workspace(install, command):
 
 def test_executables_are_where_ros2_run_looks(install):
     folder = install / "lib" / "amtnet_ros"
-    assert sorted(path.name for path in folder.iterdir()) == ["detector", "player", "recorder"]
+    assert sorted(path.name for path in folder.iterdir()) == ["amtnet", "detector", "player", "recorder"]
     assert all(os.access(path, os.X_OK) for path in folder.iterdir())
 
 
@@ -52,6 +52,11 @@ def test_the_player_runs_from_the_install_space(install):
     done = in_workspace(install, f"{install}/lib/amtnet_ros/player --help")
     assert done.returncode == 0, done.stderr
     assert "SOURCE" in done.stdout
+
+
+def test_the_command_amtnet_runs_from_the_install_space(install):
+    done = in_workspace(install, f"{install}/lib/amtnet_ros/amtnet --version")
+    assert done.stdout == "amtnet, version 0.1.0\n", done.stderr
 
 
 def test_the_code_and_the_generated_messages_are_one_package(install):

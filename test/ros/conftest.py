@@ -26,7 +26,6 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that costs next to nothing, see `tiny.make_robot_model`."""
-    pytest.importorskip("onnx", reason="onnx is not installed, with which the tests write a small model")
     from tiny import make_robot_model
 
     return make_robot_model(tmp_path_factory.mktemp("models") / "tiny")

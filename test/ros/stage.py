@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds; bounds every wait, generous because the machine may be busy
 
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
+for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    os.environ.setdefault(variable, str(ROOT / "config" / "fastdds.xml"))
 
 import rclpy  # noqa: E402
 from lifecycle_msgs.srv import GetState  # noqa: E402
@@ -60,7 +61,8 @@ class Process:
     """A process of the package, with its output."""
 
     def __init__(self, module: str, arguments: list[str], log: Path, domain: int) -> None:
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # a robot's ROS is in it
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
         self._log = log
         with log.open("w") as out:
             self.popen = subprocess.Popen(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from stage import Process, Stage, ends, set_together, wait_until, walker
@@ -58,6 +62,35 @@ def test_a_transition_that_does_not_exist_is_refused_and_changes_nothing(stage: 
     assert not change(stage, Transition.TRANSITION_ACTIVATE)
     assert state(stage) == State.PRIMARY_STATE_UNCONFIGURED
     assert detector.popen.poll() is None
+    assert detector.end() == 0
+
+
+def test_a_manager_may_configure_what_started_itself(stage: Stage) -> None:
+    detector = stage.detector()
+    assert not change(stage, Transition.TRANSITION_CONFIGURE)
+    assert state(stage) == State.PRIMARY_STATE_ACTIVE
+    stage.film(walker(), until=lambda: any(message.tubes for message in stage.tubes))
+    assert detector.end() == 0
+
+
+def test_a_detector_that_nobody_starts_says_so_in_the_log_and_warns(stage: Stage) -> None:
+    warnings: list[str] = []
+
+    def note(message: DiagnosticArray) -> None:
+        warnings.extend(status.message for status in message.status if status.level == DiagnosticStatus.WARN)
+
+    stage.node.create_subscription(DiagnosticArray, "/diagnostics", note, 10)
+    detector = start_unconfigured(stage)
+    detector.wait_for("ros2 lifecycle set /detector configure")
+    wait_until(lambda: warnings, "it warns")
+    assert re.fullmatch(r"not configured for \d+ s, sees nothing: ros2 lifecycle set /detector configure", warnings[0])
+    assert change(stage, Transition.TRANSITION_CONFIGURE)
+    wait_until(lambda: warnings[-1].startswith("inactive for"), "inactive, it warns too")
+    assert change(stage, Transition.TRANSITION_ACTIVATE)
+    wait_until(stage.images.get_subscription_count, "active, it subscribes")
+    before = len(warnings)
+    time.sleep(2.5)
+    assert not [words for words in warnings[before:] if "sees nothing" in words][1:], "one may have been on its way"
 
 
 def test_autostart_activates(stage: Stage) -> None:

@@ -225,7 +225,7 @@ def test_actors_are_suppressed_across_classes():
 
 
 def test_label_margin_keeps_a_label_until_another_leads_clearly():
-    online = linker(mode="actor", class_memory=1, label_margin=0.2)
+    online = linker(mode="actor", class_memory=1e-3, label_margin=0.2)
     labels = []
     for i, scores in enumerate([(0.5, 0.3, 0), (0.4, 0.5, 0), (0.3, 0.6, 0), (0.4, 0.5, 0)]):
         update = online.update(pair([(0, 0.5, box(10), None)], (i, i + 1), class_scores=[scores]), 1)
@@ -233,11 +233,84 @@ def test_label_margin_keeps_a_label_until_another_leads_clearly():
     assert labels == [0, 0, 1, 1]
 
 
-def test_class_memory_forgets_exponentially():
-    online = linker(mode="actor", class_memory=2)
-    for i, score in enumerate([1.0, 0.5, 0.25, 0.125]):
-        update = online.update(pair([(0, score, box(10), None)], (i, i + 1)), 1)
-    assert update.tubes[0].score == 0.3125  # 1, (1 + 0.5) / 2 = 0.75, (0.75 + 0.25) / 2 = 0.5, (0.5 + 0.125) / 2
+def test_class_memory_weighs_what_was_seen_by_its_age():
+    online = linker(mode="actor", class_memory=0.5, max_misses=100)
+    stamps = np.cumsum([33, 33, 250, 120]) * 10**6  # an uneven stream: ages count, not how many micro-tubes there were
+    scores = np.array([0.75, 0.5, 0.25, 0.125])
+    for i, (score, at) in enumerate(zip(scores, stamps.tolist(), strict=True)):
+        update = online.update(pair([(0, score, box(10), None)], (i, i + 1), stamps=(at - 10**6, at)), 1)
+    weights = np.exp((stamps - stamps[-1]) / 0.5e9)
+    assert update.tubes[0].score == pytest.approx((weights * scores).sum() / weights.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("first", [2, 5, 20, 60])
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_new_action_is_named_after_the_same_time_however_long_the_first_went_on(first, step):
+    online = linker(mode="actor", class_memory=1.0)
+    labels, n = [], round(first * 30 / step)
+    for i in range(n + round(3 * 30 / step)):
+        scores = (0.8, 0.1, 0.1) if i < n else (0.1, 0.8, 0.1)
+        update = online.update(pair([(0, 0.8, box(10), None)], (i * step, (i + 1) * step), class_scores=[scores]), step)
+        labels.append(update.tubes[0].label)
+    delay = labels.index(1) - (n - 1)  # steps after the last of the first action
+    assert labels == [0] * labels.index(1) + [1] * (len(labels) - labels.index(1))
+    assert delay * step / 30 == pytest.approx(np.log(2), abs=0.2)
+
+
+def test_a_tube_is_confirmed_by_time_and_by_the_score_it_has_then():
+    online = linker(mode="actor", class_memory=1.0, confirm_after=2, confirm_time=0.25, confirm_score=0.4)
+    states = {}
+    for i in range(12):
+        rows = [(0, 0.9 if i == 0 else 0.2, box(10), None), (0, 0.5, box(200), None)]  # one was sure once, one stays so
+        for tube in online.update(pair(rows, (i, i + 1)), 1).tubes:
+            states.setdefault(round(float(tube.boxes[-1, 0])), []).append(tube.state)
+    assert states[10] == [TubeState.TENTATIVE] * 12
+    first = states[200].index(TubeState.ACTIVE)
+    assert (first + 1) * FRAME >= 0.25e9 > first * FRAME
+
+
+def test_best_gives_each_tube_its_own_where_the_strongest_would_take_its_neighbours():
+    begin = [(0, 0.9, box(10), None), (0, 0.5, box(35), None)]
+    then = [(0, 0.9, box(31), None)]  # nearer to the weaker tube
+    for assignment, follower in (("greedy", 1), ("best", 2)):
+        online = linker(mode="actor", match="iou", assignment=assignment, nms_iou=0.45)
+        online.update(pair(begin, (0, 1)), 1)
+        update = online.update(pair(then, (1, 2)), 1)
+        assert [tube.id for tube in update.tubes if len(tube.frames)] == [follower]
+
+
+def test_who_was_missed_is_looked_for_where_he_was_going():
+    for motion, follower in ((0.0, 2), (0.1, 1)):
+        online = linker(mode="actor", motion=motion, min_coasting=1.0)
+        for i in range(10):
+            online.update(pair([(0, 0.5, box(8 * i), box(8 * i + 8))], (i, i + 1)), 1)
+        for i in range(10, 16):
+            online.update(pair([], (i, i + 1)), 1)
+        update = online.update(pair([(0, 0.5, box(128), box(136))], (16, 17)), 1)
+        assert [tube.id for tube in update.tubes if len(tube.frames)] == [follower]
+
+
+def test_a_tube_prefers_who_does_the_same():
+    people, other = [(0.8, 0.1, 0), (0.1, 0.8, 0)], [(0.1, 0.8, 0), (0.8, 0.1, 0)]
+    for weight, x in ((0.0, 12), (1.0, 22)):
+        online = linker(mode="actor", match="iou", assignment="best", class_weight=weight, nms_iou=0.9)
+        rows = [(0, 0.8, box(10), None), (1, 0.8, box(24), None)]
+        online.update(pair(rows, (0, 1), class_scores=people), 1)
+        rows = [(1, 0.8, box(12), None), (0, 0.8, box(22), None)]
+        update = online.update(pair(rows, (1, 2), class_scores=other), 1)
+        assert {tube.id: tube.boxes[-1, 0] for tube in update.tubes}[1] == x
+
+
+def test_a_second_micro_tube_on_a_person_continues_a_tube_but_starts_none():
+    def ids(first, second):
+        online = linker(mode="actor", nms_iou=0.6, start_overlap=0.3)
+        online.update(pair(first, (0, 1)), 1)
+        return [tube.id for tube in live(online.update(pair(second, (1, 2)), 1)) if len(tube.frames)]
+
+    near = [(0, 0.9, box(10), None), (0, 0.5, box(24), None)]  # IoU 0.48
+    apart = [(0, 0.9, box(10), None), (0, 0.5, box(50), None)]
+    assert ids(near[:1], near) == [1]
+    assert ids(apart, [(0, 0.9, box(20), None), (0, 0.5, box(36), None)]) == [1, 2]
 
 
 def test_nms_then_the_best_of_each_class():

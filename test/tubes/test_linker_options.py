@@ -1,7 +1,5 @@
 """Options are checked when they are made."""
 
-from dataclasses import replace
-
 import pytest
 
 from amtnet_ros.errors import UserError
@@ -34,7 +32,11 @@ def test_a_bad_value_is_told_in_one_line(option, value, says):
 def test_a_robot_deals_with_people_and_the_papers_measure_with_classes():
     assert LinkerOptions().mode == "actor"
     assert PAPER.mode == PER_CLASS.mode == "per_class"
-    assert replace(PER_CLASS, mode="actor") == LinkerOptions()
+
+
+def test_a_robot_hears_what_is_done_now_and_scores_are_of_whole_clips():
+    assert LinkerOptions().class_memory == 1.0
+    assert PAPER.class_memory == PER_CLASS.class_memory == 0
 
 
 def test_whole_numbers_will_do_for_real_ones():

@@ -22,15 +22,20 @@ OPTIONS = st.builds(
     LinkerOptions,
     mode=st.sampled_from(["per_class", "actor"]),
     match=st.sampled_from(["score", "iou", "similarity", "both"]),
-    assignment=st.sampled_from(["greedy", "greedy", "optimal"]),
+    assignment=st.sampled_from(["greedy", "best", "optimal"]),
+    class_weight=st.sampled_from([0.0, 0.5, 1.0]),
+    motion=st.sampled_from([0.0, 0.5]),
+    start_overlap=st.sampled_from([0.2, 1.0]),
+    nms_iou=st.sampled_from([0.3, 0.6]),
     shared_box=st.sampled_from(["old", "new", "mean"]),
     revise=st.booleans(),
     interpolated_score=st.sampled_from(["linear", "next", "lower", "zero"]),
     score_window=st.sampled_from([0, 1, 3, 8]),
-    class_memory=st.sampled_from([0, 1, 4]),
+    class_memory=st.sampled_from([0.0, 0.1, 1.0]),
     label_margin=st.sampled_from([0.0, 0.2]),
     confirm_after=st.integers(1, 4),
     confirm_score=st.sampled_from([0.0, 0.2]),
+    confirm_time=st.sampled_from([0.0, 0.2]),
     max_misses=st.integers(1, 4),
     min_coasting=st.sampled_from([0.0, 0.5]),
     lost_iou_threshold=st.sampled_from([0.0, 0.1, 0.5]),
@@ -174,7 +179,7 @@ def test_suppression_across_classes_is_that_of_torchvision(micro, threshold):
 )
 @settings(max_examples=100, deadline=None)
 def test_no_assignment_is_better_than_the_optimal_one(tubes, micro, rule):
-    options = LinkerOptions(mode="actor", match=rule, assignment="optimal")
+    options = LinkerOptions(mode="actor", match=rule, assignment="optimal", class_weight=0.0)
     live = LiveTubes.blank(len(tubes), 3, options)
     live.box, live.score, live.frame = tubes.boxes[:, 1], tubes.scores, np.ones(len(tubes), np.int64)
     candidates = Candidates(micro.boxes, micro.labels, micro.scores, micro.class_scores)

@@ -11,7 +11,7 @@ PERSON = [(0, 0.5, box(10), None)]
 
 @pytest.fixture
 def online():
-    linker = TubeLinker(3)
+    linker = TubeLinker(3, LinkerOptions(confirm_time=0.0, confirm_score=0.0))
     linker.update(pair(PERSON, (100, 101)), 1)
     linker.update(pair(PERSON, (101, 102)), 1)
     return linker

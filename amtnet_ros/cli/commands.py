@@ -1,0 +1,54 @@
+"""The commands of `amtnet`: one file a subcommand, imported only when it is called, so that `run` needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from amtnet_ros import __version__
+from amtnet_ros.libraries import missing
+
+# name → (module:attribute of the click command, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("amtnet_ros.cli.run:run", "Find action tubes in a video or a webcam, without ROS."),
+    "actions": ("amtnet_ros.cli.actions:actions", "List and search the actions that can be asked for by name."),
+    "models": ("amtnet_ros.cli.models:models", "List the models, their actions and figures."),
+    "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
+    "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
+    "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
+    "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),
+    "shrink": ("amtnet_ros.cli.export:shrink", "Store a model's weights in fewer bits."),
+    "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
+    "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on a data set or in the field, or tubes from a file."),
+    "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),
+    "doctor": ("amtnet_ros.cli.doctor:doctor", "What is installed, which devices work, do the models load."),
+    "bench": ("amtnet_ros.cli.bench:bench", "Measure how fast the parts are."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise missing(error, f"amtnet {cmd_name}") from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="amtnet")
+def amtnet() -> None:
+    """Online action tubes: Two-Stream AMTnet."""

@@ -1,0 +1,171 @@
+"""What both networks say of people held out of the actor stream's training, and the rule that follows from it.
+
+The two-stream network has learnt the clips of J-HMDB-21 that are held out here: it knows most of them by heart, and by
+what it says of them it would be trusted far too much. So in these clips its scores are taken from another clip, which
+it has never seen, as often as it takes until it is right no more often than the actor stream is: of clips that neither
+has learnt, the two are assumed to tell equally many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from amtnet_ros.actors.actors import Actors
+from amtnet_ros.actors.fusion import Float64, Fusion, Rule
+from amtnet_ros.boxes import iou
+from amtnet_ros.contracts import Float32, Frame, TubeState, TubeUpdate
+from amtnet_ros.data.actor_tracks import PersonTrack
+from amtnet_ros.data.jpeg_store import JpegStore
+from amtnet_ros.evaluation.fusion import Moments, fit_rule
+from amtnet_ros.pipeline import Pipeline
+
+SECOND = 1_000_000_000
+OVERLAP = 0.5
+"""A tube is of the annotated person if their boxes overlap by as much (IoU)."""
+LONGEST = 75
+"""Frames of a person that are watched, at most."""
+CLAIMED = 0.05
+"""The share of the time of people who do something else in which an action may be claimed."""
+
+
+class Seen(NamedTuple):
+    """One person in one clip, M moments.
+
+    light, taught, names: (M, K + 2), see `evaluation.fusion.Moments`. right: the index of the right answer.
+    learnt: whether the two-stream network learnt from this clip.
+    """
+
+    light: Float64
+    taught: Float64
+    names: Float64
+    right: int
+    learnt: bool
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Both networks, side by side, and not yet joined.
+
+    pipeline: without the actor stream. actors: of that stream. fusion: knows the order of the answers.
+    """
+
+    pipeline: Pipeline
+    actors: Actors
+    fusion: Fusion
+
+    def watch(self, track: PersonTrack, store: JpegStore) -> Seen | None:
+        """What both say of a person while the clip runs; None where no tube follows the person."""
+        rate = self.pipeline.card.rate
+        rows: list[tuple[Float64, Float64, Float64]] = []
+        boxes: dict[int, Float32] = {}
+        self.pipeline.reset()
+        self.actors.reset()
+        for number in range(min(len(track.boxes), LONGEST)):
+            image = store.frame(track.video, track.first + number)
+            for update in self.pipeline.push(round(number * SECOND / rate), image):
+                boxes = _newest_boxes(update, boxes)
+                if update.frame != number:  # the first frames wait for flow
+                    image = store.frame(track.video, track.first + update.frame)
+                answers = self.actors.look(Frame(update.frame, update.stamp, image), boxes)
+                light = {tube.id: tube.class_scores for tube in update.tubes}
+                nearest = _nearest(boxes, track.boxes[update.frame])
+                if nearest in answers:
+                    rows.append(self.fusion.inputs(light[nearest], answers[nearest]))
+        if not rows:
+            return None
+        said, taught, names = (np.stack(of_moments) for of_moments in zip(*rows, strict=True))
+        right = self.fusion.labels.index(track.answers[0])
+        return Seen(said, taught, names, right, learnt=track.source[0] == "jhmdb21")
+
+
+def _newest_boxes(update: TubeUpdate, before: dict[int, Float32]) -> dict[int, Float32]:
+    """Of each live tube, by id."""
+    live = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
+    newest = {tube.id: tube.boxes[-1] for tube in live if len(tube.boxes)}
+    return {tube.id: box for tube in live if (box := newest.get(tube.id, before.get(tube.id))) is not None}
+
+
+def _nearest(boxes: dict[int, Float32], person: Float32) -> int | None:
+    """The id of the tube whose box overlaps the person's most, if it overlaps enough."""
+    if not boxes:
+        return None
+    overlaps = iou(np.stack(list(boxes.values())).T, person[:, None])
+    best = int(overlaps.argmax())
+    return list(boxes)[best] if overlaps[best] >= OVERLAP else None
+
+
+def moments_of(seen: Sequence[Seen], seed: int = 0) -> Moments:
+    """The moments of all clips, each clip with the same weight; half of all weight is that of `other`."""
+    seen = _as_if_not_learnt(seen, np.random.default_rng(seed))
+    n_answers = seen[0].light.shape[1]
+    other = n_answers - 2
+    shares = np.array([one.right == other for one in seen])
+    weights = np.where(shares, 0.5 / max(shares.sum(), 1), 0.5 / max((~shares).sum(), 1))
+    lengths = [len(one.light) for one in seen]
+    return Moments(
+        light=np.concatenate([one.light for one in seen]),
+        taught=np.concatenate([one.taught for one in seen]),
+        names=np.concatenate([one.names for one in seen]),
+        right=np.repeat([one.right for one in seen], lengths),
+        weights=np.repeat(weights / lengths, lengths),
+    )
+
+
+def _as_if_not_learnt(seen: Sequence[Seen], rng: np.random.Generator) -> list[Seen]:
+    """See the top of this file."""
+    learnt = [one for one in seen if one.learnt]
+    strange = np.concatenate([one.light for one in seen if not one.learnt] or [np.zeros((0, 0))])
+    if not learnt or not len(strange):
+        return list(seen)
+    by_heart, taught = (
+        np.mean([_is_right(said, one.right) for one, said in zip(learnt, of, strict=True)])
+        for of in ([one.light for one in learnt], [one.taught for one in learnt])
+    )
+    replaced = max(0.0, 1 - float(taught) / max(float(by_heart), 1e-9))
+    out = []
+    for one in seen:
+        if one.learnt and rng.random() < replaced:
+            one = one._replace(light=strange[rng.integers(len(strange), size=len(one.light))])
+        out.append(one)
+    return out
+
+
+def _is_right(said: Float64, right: int) -> bool:
+    """Whether the action that a clip's moments speak for is the right one, `other` and `nobody` not counted."""
+    return int(said[:, :-2].mean(axis=0).argmax()) == right
+
+
+def choose_rule(moments: Moments) -> Rule:
+    """The likeliest rule; then `other` as much likelier as it takes to claim little of people who do something else."""
+    rule = fit_rule(moments)
+    low, high = rule.other, rule.other + 10.0
+    if claimed(rule, moments) <= CLAIMED:
+        return rule
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if claimed(replace(rule, other=middle), moments) <= CLAIMED else (middle, high)
+    return replace(rule, other=high)
+
+
+def claimed(rule: Rule, moments: Moments) -> float:
+    """Of people who do something else, the share of the time in which an action is claimed."""
+    other = moments.light.shape[1] - 2
+    rows = moments.right == other
+    said = rule.join(moments.light[rows], moments.taught[rows], moments.names[rows]).argmax(axis=1)
+    return float(np.average(said < other, weights=moments.weights[rows]))
+
+
+def named(rule: Rule, moments: Moments, with_other: bool) -> float:
+    """Of people who do one of the actions, the share of the time in which the right one is said.
+
+    with_other: whether `other` may be said; else the likeliest action counts.
+    """
+    other = moments.light.shape[1] - 2
+    rows = moments.right < other
+    joined = rule.join(moments.light[rows], moments.taught[rows], moments.names[rows])
+    said = joined[:, : None if with_other else other].argmax(axis=1)
+    return float(np.average(said == moments.right[rows], weights=moments.weights[rows]))

@@ -1,0 +1,45 @@
+"""Libraries that only some commands need: imported where they are used, with one line on how to get a missing one.
+
+The detector needs none of them: NumPy, OpenCV, ONNX Runtime and ROS are all that it imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from amtnet_ros.errors import UserError
+
+INSTALL = {
+    "av": "sudo apt install python3-av, or pip install av",
+    "click": "sudo apt install python3-click, or pip install click",
+    "matplotlib": "sudo apt install python3-matplotlib, or pip install matplotlib",
+    "onnx": "pip install onnx",
+    "onnxscript": "pip install onnxscript",
+    "pydantic": "pip install 'pydantic>=2'",
+    "rich": "sudo apt install python3-rich, or pip install rich",
+    "scipy": "sudo apt install python3-scipy, or pip install scipy",
+    "tensorboard": "pip install tensorboard",
+    "torch": "pip install torch torchvision",
+    "torchvision": "pip install torch torchvision",
+    "yaml": "sudo apt install python3-yaml, or pip install pyyaml",
+}
+"""How to get a module, by its name. A robot has apt; where there is none, pip does."""
+
+
+def library(name: str, purpose: str) -> Any:
+    """Import a module of `INSTALL`. purpose: what needs it, as the subject of a sentence.
+
+    Raises UserError where it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise missing(error, purpose) from error
+
+
+def missing(error: ModuleNotFoundError, purpose: str) -> Exception:
+    """What to raise instead: how to get the module, if that is known, else the error itself."""
+    module = (error.name or "").split(".")[0]
+    remedy = INSTALL.get(module)
+    return UserError(f"{purpose} needs the Python package {module}, not installed here: {remedy}") if remedy else error

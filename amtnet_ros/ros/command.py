@@ -1,0 +1,25 @@
+"""Programs of one command, with options of their own beside those of ROS."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rclpy.utilities import remove_ros_args
+
+from amtnet_ros.errors import UserError
+from amtnet_ros.ros.process import clear_errors, run
+
+
+def run_command(command: click.Command) -> int:
+    """The exit code of a command, run with the process's arguments less those meant for ROS."""
+
+    def body() -> int:
+        with clear_errors():
+            arguments = remove_ros_args(sys.argv)[1:]
+        try:
+            return int(command.main(arguments, prog_name=command.name, standalone_mode=False) or 0)
+        except click.ClickException as error:
+            raise UserError(error.format_message()) from error
+
+    return run(command.name or "", body)

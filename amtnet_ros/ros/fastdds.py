@@ -1,0 +1,24 @@
+"""The profile with which Fast DDS, the middleware of most distributions, loses no images: config/fastdds.xml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Either may name a profile: Humble and Jazzy know the latter only, Kilted and later the former."""
+
+
+def variables(profile: Path) -> dict[str, str]:
+    """What to add to the process environment, so that the profile is used; nothing where the user has named another."""
+    return {} if any(map(os.environ.get, VARIABLES)) else dict.fromkeys(VARIABLES, str(profile))
+
+
+def advice(middleware: str) -> str:
+    """A line for a process that runs without a profile, or "". middleware: as ROS calls it, e.g. rmw_fastrtps_cpp."""
+    if "fastrtps" not in middleware or any(map(os.environ.get, VARIABLES)):
+        return ""
+    return (
+        "Fast DDS runs with its own settings, which lose most images of 640x480 and more: set "
+        f"{' and '.join(VARIABLES)} to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
+    )

@@ -1,0 +1,60 @@
+"""`amtnet doctor` names what is wrong, and the remedy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("click", reason="click is not installed, which the command amtnet is written with")
+
+
+def doctor(first: str = "", **environment: str) -> tuple[int, str]:
+    """Exit code and output of the command, in a process that executes `first` before."""
+    program = f"{first}\nimport sys\nsys.argv = ['amtnet', 'doctor']\nfrom amtnet_ros.cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_library_that_is_missing_is_named_with_the_remedy_and_the_rest_is_still_told() -> None:
+    code, says = doctor("import sys\nsys.modules['onnxruntime'] = sys.modules['rich'] = None")
+    assert code == 1
+    assert "onnxruntime: WRONG does not work" in says
+    assert "pip install onnxruntime" in says
+    assert "numpy: " in says
+    assert "Traceback" not in says
+    assert says.splitlines()[-1].startswith("1 of these are wrong: onnxruntime")
+
+
+def test_fast_dds_without_its_profile_is_wrong_and_a_profile_that_is_no_file_too(tmp_path: Path) -> None:
+    pytest.importorskip("rclpy", reason="rclpy is not installed: ./check installs it")
+    clear = "import os\nfor name in ('FASTDDS', 'FASTRTPS'): os.environ.pop(f'{name}_DEFAULT_PROFILES_FILE', None)"
+    blind = "import sys\nsys.modules['onnxruntime'] = None  # so that no model is tried"
+    code, says = doctor(f"{clear}\n{blind}")
+    assert code == 1
+    assert "export FASTRTPS_DEFAULT_PROFILES_FILE=" in says
+    assert "export FASTDDS_DEFAULT_PROFILES_FILE=" in says
+    code, says = doctor(blind, FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
+    assert code == 1
+    assert f"FASTDDS_DEFAULT_PROFILES_FILE names {tmp_path / 'nothing.xml'}, which is no file" in says
+
+
+def test_a_library_that_fails_at_import_under_numpy_2_gets_the_older_numpy_as_remedy(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('page one\\nnumpy.core.multiarray failed to import')")
+    first = (
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom importlib import metadata\nreal = metadata.version\n"
+        "metadata.version = lambda name: '2.1.0' if name == 'numpy' else real(name)"
+    )
+    code, says = doctor(first)
+    assert code == 1
+    assert "cv2: WRONG does not work: numpy.core.multiarray failed to import" in says
+    assert 'pip install "numpy<2"' in says
