@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),
     "shrink": ("amtnet_ros.cli.export:shrink", "Store a model's weights in fewer bits."),
     "train": ("amtnet_ros.cli.train:train", "Train a network from a YAML experiment."),
-    "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on videos, or tubes from a file."),
+    "eval": ("amtnet_ros.cli.eval:evaluate", "Score a model on a data set or in the field, or tubes from a file."),
     "flow": ("amtnet_ros.cli.flow:flow", "Optical flow of a video, to look at or to keep."),
     "doctor": ("amtnet_ros.cli.doctor:doctor", "What is installed, which devices work, do the models load."),
     "bench": ("amtnet_ros.cli.bench:bench", "Measure how fast the parts are."),

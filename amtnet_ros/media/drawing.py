@@ -173,7 +173,7 @@ class _Pen:
         self._placed: list[tuple[int, int, int, int]] = []
 
     def _width_of(self, thin: bool) -> int:
-        width: int = max(1, self._line // 2) if thin else self._line
+        width: int = (self._line + 1) // 2 if thin else self._line
         return width
 
     def box(self, box: Float32, colour: Colour, thin: bool) -> None:

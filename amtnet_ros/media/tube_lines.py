@@ -85,20 +85,21 @@ class _Growing:
             newest.score = max(newest.score, tube.score)
 
     def spans(self) -> tuple[Span, ...]:
-        """The confirmed times under one class each; that it is missed for a while ends none."""
+        """The confirmed times under one class each, up to the last sight; that it is missed for a while ends none."""
         spans: list[Span] = []
-        ends = [label.stamp for label in self.labels[1:]] + [self.tube.last_stamp]
+        last = self.tube.last_stamp
+        ends = [label.stamp for label in self.labels[1:]] + [max(last, self.labels[-1].stamp)]
         for label, end in zip(self.labels, ends, strict=True):
             if label.state not in (TubeState.ACTIVE, TubeState.COASTING):
                 continue
-            end = min(end, self.tube.last_stamp)
             before = spans[-1] if spans else None
             if before and (before.class_name, before.end) == (label.class_name, label.stamp):
                 spans[-1] = before._replace(score=max(before.score, label.score), end=end)
             else:
                 spans.append(Span(label.class_name, label.score, label.stamp, end, 0))
+        seen = [span._replace(end=min(span.end, last)) for span in spans if span.start <= last]
         return tuple(
-            span._replace(boxes=sum(span.start <= box.stamp <= span.end for box in self.boxes)) for span in spans
+            span._replace(boxes=sum(span.start <= box.stamp <= span.end for box in self.boxes)) for span in seen
         )
 
 

@@ -136,6 +136,7 @@ def field(tmp_path: Path) -> Path:
 def test_the_command_counts_what_the_detector_says(field: Path, tmp_path: Path) -> None:
     model, out = make_robot_model(tmp_path / "model"), tmp_path / "out.json"
     arguments = ["field", str(field), "--model", str(model), "--device", "cpu", "--out", str(out)]
+    arguments += ["--link-confirm-after", "2", "--link-confirm-time", "0"]
     done = CliRunner().invoke(evaluate, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert "NAMED 1 of 1, 100.0%" in done.output

@@ -89,6 +89,8 @@ def test_labels_are_kept_over_time_with_the_best_score_of_each(tmp_path: Path) -
         update(40, tube(1, TubeState.COASTING, [], score=0.5)),
         update(50, tube(1, TubeState.ACTIVE, [40, 50], score=0.3)),
         update(60, tube(1, TubeState.ACTIVE, [60], label=1, score=0.7)),
+        update(65, tube(1, TubeState.COASTING, [], label=1, score=0.7)._replace(last_stamp=60)),
+        update(68, tube(1, TubeState.COASTING, [], score=0.8)._replace(last_stamp=60)),
         update(70, tube(1, TubeState.ENDED, [], label=1, score=0.7)._replace(last_stamp=60)),
     ]
     (line,) = record(tmp_path / "t.jsonl", *steps)
@@ -100,6 +102,8 @@ def test_labels_are_kept_over_time_with_the_best_score_of_each(tmp_path: Path) -
         (40, "walk", "COASTING", 0.5),
         (50, "walk", "ACTIVE", 0.3),
         (60, "jump", "ACTIVE", 0.7),
+        (65, "jump", "COASTING", 0.7),
+        (68, "walk", "COASTING", 0.8),
         (70, "jump", "ENDED", 0.7),
     ]
     with TubeRecorder(tmp_path / "again.jsonl") as recorder:
