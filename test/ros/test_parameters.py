@@ -10,7 +10,7 @@ import pytest
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from stage import Stage, ends, set_together, stamps_of, walker
+from stage import Stage, ends, set_together, stamps_of, wait_until, walker
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.options import AT_START
@@ -122,7 +122,7 @@ def test_qos_overrides_are_taken_and_those_that_fit_nothing_are_named(stage: Sta
     detector.wait_for("qos_overrides./imago.subscription.depth is ignored")
     assert "qos_overrides./image." not in detector.output
     assert "qos_overrides./action_tubes" not in detector.output
-    (tubes,) = stage.node.get_publishers_info_by_topic("/action_tubes")
-    assert tubes.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    (images,) = stage.node.get_subscriptions_info_by_topic("/image")
-    assert images.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    tubes = wait_until(lambda: stage.node.get_publishers_info_by_topic("/action_tubes"), "its tubes are found")
+    assert [each.qos_profile.durability for each in tubes] == [DurabilityPolicy.TRANSIENT_LOCAL]
+    images = wait_until(lambda: stage.node.get_subscriptions_info_by_topic("/image"), "it subscribes")
+    assert [each.qos_profile.reliability for each in images] == [ReliabilityPolicy.RELIABLE]
