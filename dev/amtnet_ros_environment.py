@@ -31,8 +31,9 @@ def enter() -> None:
         os.environ.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)  # Set by another environment's wheels, if at all.
     if str(PREFIX) not in get_path("AMENT_PREFIX_PATH"):
         set_path("AMENT_PREFIX_PATH", [*get_path("AMENT_PREFIX_PATH"), str(PREFIX)])
-    for name in ("FASTDDS", "FASTRTPS"):  # the latter's in Humble and Jazzy
-        os.environ.setdefault(f"{name}_DEFAULT_PROFILES_FILE", str(PREFIX / "share/amtnet_ros/config/fastdds.xml"))
+    # Fast DDS 2, of Humble and Jazzy, knows the variable by its first name; Fast DDS 3 says that it is deprecated.
+    name = "FASTDDS" if (PREFIX / "share" / "fastdds").is_dir() else "FASTRTPS"
+    os.environ.setdefault(f"{name}_DEFAULT_PROFILES_FILE", str(PREFIX / "share/amtnet_ros/config/fastdds.xml"))
     # The checkout's half of the package, before site-packages, which has the messages' half.
     sys.path.insert(sys.path.index(str(Path(__file__).parent)), str(PREFIX / "src"))
 

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environment import ROOT, Environment, SetupError, Step, lock, replace_text
 
 LISTS = ROOT / "dev" / "rigs"
-PYTHONS = {"humble": (3, 10), "jazzy": (3, 12), "kilted": (3, 12)}
+PYTHONS = {"humble": (3, 10), "jazzy": (3, 12)}
 """The Python of each distribution's Ubuntu."""
 
-TESTS = ("test/ros", "test/inference/test_model_card.py", "test/packaging/test_imports.py")
+TESTS = ("test/ros", "test/inference/test_reading.py", "test/packaging/test_imports.py", "test/packaging/test_doctor.py")
 
 
 class Rig(Environment):

@@ -65,6 +65,8 @@ ARGUMENTS = [
 def nodes(context: LaunchContext) -> list[Node]:
     """The detector and RViz, by the launch arguments."""
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    if not Path(value["params_file"]).is_file():
+        raise RuntimeError(f"params_file: there is no file {value['params_file']}")
     given = {name: value[name] for name in ("model", "device") if value[name]}
     enclave = ["--enclave", value["enclave"]] if value["enclave"] else []
     switches = {name: value[name] == "true" for name in ("autostart", "use_sim_time")}

@@ -8,33 +8,74 @@ Tubes come on /front/action_tubes and /back/action_tubes.
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchDescription
+from amtnet_ros.ros import fastdds
+from launch import LaunchContext, LaunchDescription
 
-CONFIG = Path(get_package_share_directory("amtnet_ros"), "config", "detector.yaml")
+CONFIG = Path(get_package_share_directory("amtnet_ros"), "config")
 CAMERAS = ("front", "back")
 
-
-def generate_launch_description() -> LaunchDescription:
-    """What `ros2 launch` runs."""
-    arguments = [
+ARGUMENTS = [
+    *[
         DeclareLaunchArgument(
             f"{camera}_image", default_value=f"/{camera}/image_raw", description=f"Images of the {camera} camera."
         )
         for camera in CAMERAS
-    ]
+    ],
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(CONFIG / "detector.yaml"),
+        description="YAML file with the detector's parameters.",
+    ),
+    DeclareLaunchArgument(
+        "model", default_value="", description="Name or folder of the model. Empty: as params_file says."
+    ),
+    DeclareLaunchArgument(
+        "device", default_value="", description="auto, cpu, cuda, cuda:1 or tensorrt. Empty: as params_file says."
+    ),
+    DeclareLaunchArgument(
+        "rviz", default_value="false", choices=["true", "false"], description="Show the front camera in RViz."
+    ),
+    DeclareLaunchArgument(
+        "rviz_frame", default_value="camera", description="Fixed frame of RViz: the front images' frame_id."
+    ),
+]
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    """The detector and RViz, by the launch arguments."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    if not Path(value["params_file"]).is_file():
+        raise RuntimeError(f"params_file: there is no file {value['params_file']}")
+    given = {name: value[name] for name in ("model", "device") if value[name]}
     detector = Node(
         package="amtnet_ros",
         executable="detector",
         name="detector",
-        parameters=[str(CONFIG), {"cameras": list(CAMERAS), "autostart": True}],
-        remappings=[(f"{camera}/image", LaunchConfiguration(f"{camera}_image")) for camera in CAMERAS],
+        parameters=[value["params_file"], {"cameras": list(CAMERAS), "autostart": True, **given}],
+        remappings=[(f"{camera}/image", value[f"{camera}_image"]) for camera in CAMERAS],
+        additional_env=fastdds.variables(CONFIG / "fastdds.xml"),
         respawn=True,
         respawn_delay=2.0,
         output="screen",
         emulate_tty=True,
     )
-    return LaunchDescription([*arguments, detector])
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="detector_rviz",
+        remappings=[(f"/detector/{topic}", f"/detector/{CAMERAS[0]}/{topic}") for topic in ("debug_image", "markers")],
+        arguments=["--display-config", str(CONFIG / "detector.rviz"), "--fixed-frame", value["rviz_frame"]],
+        condition=IfCondition(value["rviz"]),
+        output="log",
+    )
+    return [detector, rviz]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` runs."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])

@@ -126,8 +126,7 @@ def _middleware() -> Finding:
     middleware = get_rmw_implementation_identifier()
     if advice := fastdds.advice(middleware):
         profile = "$(ros2 pkg prefix amtnet_ros)/share/amtnet_ros/config/fastdds.xml"
-        remedy = "; ".join(f"export {name}={profile}" for name in fastdds.VARIABLES)
-        return Finding(middleware, advice, wrong=True, remedy=remedy)
+        return Finding(middleware, advice, wrong=True, remedy=f"export {fastdds.variable()}={profile}")
     for name in fastdds.VARIABLES:
         path = os.environ.get(name)
         if "fastrtps" in middleware and path and not Path(path).is_file():

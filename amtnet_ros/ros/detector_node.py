@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
-from amtnet_ros.inference.card import ModelCard
+from amtnet_ros.inference.card import ModelCard, find_model
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros import fastdds
@@ -23,6 +23,7 @@ from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
+from amtnet_ros.ros.qos import unknown_overrides
 from amtnet_ros.ros.transitions import refuse_impossible
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -83,6 +84,8 @@ class DetectorNode(LifecycleNode):
             super().on_deactivate(state)
             self.get_logger().error(f"Cannot be activated: {reason}")
             return FAILURE
+        for name in unknown_overrides(self) if self._enabled else []:
+            self.get_logger().warning(f"{name} is ignored: no such topic, or no such policy of it")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -185,6 +188,8 @@ class DetectorNode(LifecycleNode):
 
         All pipelines have the same model: what the first accepts the others accept as well.
         """
+        if settings["model"] != self._config.settings["model"]:
+            find_model(settings["model"])
         options = settings.options
         for camera in self._cameras:
             camera.set_options(options)

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Either may name a profile: Humble and Jazzy know the latter only, Kilted and later the former."""
+"""Either may name a profile: Humble and Jazzy know the second only, Kilted and later call it deprecated."""
+
+
+def variable() -> str:
+    """The one that the distribution of this environment knows best."""
+    return VARIABLES[int(os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy"))]
 
 
 def variables(profile: Path) -> dict[str, str]:
     """What to add to the process environment, so that the profile is used; nothing where the user has named another."""
-    return {} if any(map(os.environ.get, VARIABLES)) else dict.fromkeys(VARIABLES, str(profile))
+    return {} if any(map(os.environ.get, VARIABLES)) else {variable(): str(profile)}
 
 
 def advice(middleware: str) -> str:

@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from amtnet_ros.ros.health import TopicFacts
-from amtnet_ros.ros.qos import NEWEST_IMAGE
+from amtnet_ros.ros.qos import NEWEST_IMAGE, SubscriptionEventCallbacks, overridable
 
 
 class InputTopic:
@@ -38,7 +36,7 @@ class InputTopic:
             self._on_message,
             NEWEST_IMAGE,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
         )
 
     @property
@@ -70,13 +68,14 @@ class InputTopic:
         )
 
     def _elsewhere(self) -> tuple[str, ...]:
-        """Other topics with such messages, less what this node publishes itself."""
+        """Other topics with such messages, less what this node, and other detectors, publish themselves."""
         own = self._node.get_fully_qualified_name() + "/"
         return tuple(
             sorted(
                 name
                 for name, kinds in self._node.get_topic_names_and_types()
-                if self._kind in kinds and name != self.topic and not name.startswith(own) and self._published(name)
+                if self._kind in kinds and name != self.topic and self._published(name)
+                if not name.startswith(own) and not name.endswith("/debug_image")
             )
         )
 

@@ -8,7 +8,6 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
@@ -20,7 +19,7 @@ from amtnet_ros.ros.conversions import image_from_rgb
 from amtnet_ros.ros.markers import MarkerPainter
 from amtnet_ros.ros.messages import detections, detections_3d, label_info, tube_array
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
-from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS
+from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS, overridable
 from amtnet_ros.ros.worker import Done, Step
 
 
@@ -45,9 +44,8 @@ class Outputs:
         self._places = self._publisher(Detection3DArray, f"{prefix}action_detections_3d", RESULTS)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> LifecyclePublisher[Any]:
-        options = QoSOverridingOptions.with_default_policies()
         publisher: LifecyclePublisher[Any] = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=options
+            kind, topic, qos, qos_overriding_options=overridable()
         )
         self._publishers.append(publisher)
         return publisher

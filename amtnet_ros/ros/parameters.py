@@ -88,11 +88,18 @@ class Parameters:
             self._check(settings)
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        for name in changes:
-            self.problems.pop(name, None)
+        for parameter in changed:
+            self.problems.pop(parameter.name, None)
+            if parameter.name in changes and TABLE[parameter.name].kind is float:
+                _make_float(parameter)
         self.settings = settings
         self._apply(settings)
         return SetParametersResult(successful=True)
+
+
+def _make_float(parameter: RosParameter[Any]) -> None:
+    """`ros2 param set NODE NAME 1` sends an integer, which rclpy would store as one, and so change the type."""
+    parameter._type_, parameter._value = RosParameter.Type.DOUBLE, float(parameter.value)
 
 
 def _unknown(name: str) -> str:

@@ -6,9 +6,36 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ModuleNotFoundError:  # its name in Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
-__all__ = ["EVERY_IMAGE", "LATCHED", "NEWEST_IMAGE", "PICTURES", "RESULTS", "SubscriptionEventCallbacks"]
+__all__ = [
+    "EVERY_IMAGE",
+    "LATCHED",
+    "NEWEST_IMAGE",
+    "PICTURES",
+    "RESULTS",
+    "SubscriptionEventCallbacks",
+    "overridable",
+    "unknown_overrides",
+]
+
+OVERRIDES = "qos_overrides."
+"""What the names of the parameters that override a topic's QoS begin with."""
+
+
+def overridable() -> QoSOverridingOptions:
+    """Of a topic whose reliability, durability, history and depth may be overridden by parameters."""
+    policies = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    return QoSOverridingOptions(policies)
+
+
+def unknown_overrides(node: Node) -> list[str]:
+    """Overrides given at start that no topic of the node, which has all its topics, has taken."""
+    given = [name for name in node._parameter_overrides if name.startswith(OVERRIDES)]
+    return sorted(name for name in given if not node.has_parameter(name))
+
 
 # Images in: only the newest counts, and a best-effort subscription matches every publisher.
 NEWEST_IMAGE = QoSProfile(

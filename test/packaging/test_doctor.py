@@ -39,10 +39,10 @@ def test_fast_dds_without_its_profile_is_wrong_and_a_profile_that_is_no_file_too
     pytest.importorskip("rclpy", reason="rclpy is not installed: ./check installs it")
     clear = "import os\nfor name in ('FASTDDS', 'FASTRTPS'): os.environ.pop(f'{name}_DEFAULT_PROFILES_FILE', None)"
     blind = "import sys\nsys.modules['onnxruntime'] = None  # so that no model is tried"
-    code, says = doctor(f"{clear}\n{blind}")
-    assert code == 1
-    assert "export FASTRTPS_DEFAULT_PROFILES_FILE=" in says
-    assert "export FASTDDS_DEFAULT_PROFILES_FILE=" in says
+    for distribution, variable in (("jazzy", "FASTRTPS"), ("kilted", "FASTDDS")):
+        code, says = doctor(f"{clear}\n{blind}\nos.environ['ROS_DISTRO'] = '{distribution}'")
+        assert code == 1
+        assert f"remedy: export {variable}_DEFAULT_PROFILES_FILE=" in says
     code, says = doctor(blind, FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
     assert code == 1
     assert f"FASTDDS_DEFAULT_PROFILES_FILE names {tmp_path / 'nothing.xml'}, which is no file" in says

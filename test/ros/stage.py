@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from amtnet_ros.ros import fastdds
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds; bounds every wait, generous because the machine may be busy
 
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-    os.environ.setdefault(variable, str(ROOT / "config" / "fastdds.xml"))
+os.environ.update(fastdds.variables(ROOT / "config" / "fastdds.xml"))
 
 import rclpy  # noqa: E402
 from lifecycle_msgs.srv import GetState  # noqa: E402

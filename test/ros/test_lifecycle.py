@@ -115,7 +115,7 @@ def test_what_cannot_work_is_refused_with_the_reason_and_can_be_mended(stage: St
     assert change(stage, Transition.TRANSITION_CLEANUP)
 
     for words, name, value, good in (
-        ("/nowhere/model", "model", "/nowhere/model", str(stage.model)),
+        ("not a model folder", "model", str(stage.folder), str(stage.model)),
         ("the model knows no class 'levitate'", "classes", ["bright", "levitate"], [""]),
         ("require_gpu is set, but the network would run on the CPU", "device", "cpu", "auto"),
     ):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import DescribeParameters, GetParameters
 from rclpy.parameter import parameter_value_to_python
-from stage import Stage, ends, set_together, stamps_of, walker
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from stage import Stage, ends, set_together, stamps_of, wait_until, walker
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.options import AT_START
@@ -54,6 +55,15 @@ def test_parameters_at_run_time(stage: Stage) -> None:
         assert name in result.reason
         assert get(stage, "trail_length") == [30]
 
+    result = set_together(stage, model="nosuch")
+    assert not result.successful
+    assert "no model 'nosuch'" in result.reason
+
+    # An integer is taken for a float's value, and leaves the type.
+    assert set_together(stage, image_timeout=7).successful
+    assert [type(value) for value in get(stage, "image_timeout")] == [float]
+    assert get(stage, "image_timeout") == [7.0]
+
     # A change takes effect while images come.
     assert set_together(stage, score_threshold=1.0, trail_length=7).successful
     assert get(stage, "score_threshold", "trail_length") == [1.0, 7]
@@ -97,3 +107,22 @@ def test_an_unknown_parameter_is_named_with_the_one_that_was_meant(stage: Stage)
     )
     output = detector.wait_for("Looking at")
     assert "unknown parameter 'score_treshold' is ignored; did you mean 'score_threshold'?" in output
+
+
+def test_qos_overrides_are_taken_and_those_that_fit_nothing_are_named(stage: Stage) -> None:
+    settings = {
+        "qos_overrides./image.subscription.reliability": "reliable",
+        "qos_overrides./action_tubes.publisher.durability": "transient_local",
+        "qos_overrides./action_tubes.publisher.history": "keep_all",
+        "qos_overrides./imago.subscription.depth": 5,
+    }
+    given = [part for name, value in settings.items() for part in ("-p", f"{name}:={value}")]
+    arguments = ("-p", f"model:={stage.model}", "-p", "autostart:=true", *given)
+    detector = stage.run("detector_node", "--ros-args", *arguments)
+    detector.wait_for("qos_overrides./imago.subscription.depth is ignored")
+    assert "qos_overrides./image." not in detector.output
+    assert "qos_overrides./action_tubes" not in detector.output
+    tubes = wait_until(lambda: stage.node.get_publishers_info_by_topic("/action_tubes"), "its tubes are found")
+    assert [each.qos_profile.durability for each in tubes] == [DurabilityPolicy.TRANSIENT_LOCAL]
+    images = wait_until(lambda: stage.node.get_subscriptions_info_by_topic("/image"), "it subscribes")
+    assert [each.qos_profile.reliability for each in images] == [ReliabilityPolicy.RELIABLE]
