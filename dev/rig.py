@@ -21,7 +21,12 @@ LISTS = ROOT / "dev" / "rigs"
 PYTHONS = {"humble": (3, 10), "jazzy": (3, 12)}
 """The Python of each distribution's Ubuntu."""
 
-TESTS = ("test/ros", "test/inference/test_reading.py", "test/packaging/test_imports.py", "test/packaging/test_doctor.py")
+TESTS = (
+    "test/ros",
+    "test/inference/test_reading.py",
+    "test/packaging/test_imports.py",
+    "test/packaging/test_doctor.py",
+)
 
 
 class Rig(Environment):
