@@ -13,11 +13,16 @@ RUN apt-get update \
     && rosdep update --rosdistro jazzy \
     && rosdep install --from-paths src --ignore-src --default-yes --skip-keys "python3-onnxruntime-pip" \
     && rm -rf /var/lib/apt/lists/*
-# NumPy stays the one that cv_bridge was built with. ONNX Runtime finds the CUDA libraries of the wheels by the loader.
+# NumPy stays the one that cv_bridge was built with. ONNX Runtime finds the CUDA libraries of the wheels by the loader. On
+# arm64 there is no GPU build on PyPI: docs/arm64.md.
 COPY dev/requirements/gpu.txt src/amtnet_ros/dev/requirements/
-RUN pip install --requirement src/amtnet_ros/dev/requirements/gpu.txt "numpy<2" \
-    && ls -d /usr/local/lib/python3.12/dist-packages/nvidia/*/lib > /etc/ld.so.conf.d/nvidia-wheels.conf \
-    && ldconfig
+RUN if [ "$(dpkg --print-architecture)" = amd64 ]; then \
+        pip install --requirement src/amtnet_ros/dev/requirements/gpu.txt "numpy<2" \
+        && ls -d /usr/local/lib/python3.12/dist-packages/nvidia/*/lib > /etc/ld.so.conf.d/nvidia-wheels.conf \
+        && ldconfig; \
+    else \
+        pip install onnxruntime "numpy<2"; \
+    fi
 # What the NVIDIA container runtime hands in: CUDA, and the driver's management library for the memory in /diagnostics.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 

@@ -23,10 +23,7 @@ setup(
         "onnxruntime",
         "opencv-python-headless<5",
         "av",
-        "pydantic",
-        "pyyaml",
         "rich",
-        "scipy",
     ],
     extras_require={
         "train": [
@@ -34,6 +31,9 @@ setup(
             "matplotlib",
             "onnx",
             "onnxscript",
+            "pydantic>=2",
+            "pyyaml",
+            "scipy",
             "tensorboard",
             "torch",
             "torchvision",
