@@ -161,7 +161,7 @@ def _upright(frame: av.VideoFrame) -> UInt8:
 
 
 def _rotation(frame: av.VideoFrame) -> float:
-    """Degrees by which the frame is to be turned counter-clockwise. PyAV names them from 12.2 on."""
+    """Degrees by which the frame is to be turned counter-clockwise. Older releases of PyAV do not name them."""
     if hasattr(frame, "rotation"):
         return float(frame.rotation)
     side_data: Any = frame.side_data
