@@ -20,19 +20,13 @@ SECOND = 1_000_000_000
 
 @dataclass
 class WatchedPerson:
-    """One tube of a clip, in whatever state. scores: (L,) sum of its class scores over `moments` updates.
+    """One tube of a clip, in whatever state.
 
-    boxes: frame → (4,) x1 y1 x2 y2, source pixels.
+    scores: (L,) its newest class scores, which are of the last second. boxes: frame → (4,) x1 y1 x2 y2, source pixels.
     """
 
     scores: Float32
-    moments: int = 0
     boxes: dict[int, Float32] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> Float32:
-        """(L,) its class scores, on average."""
-        return np.asarray(self.scores / max(self.moments, 1), dtype=np.float32)
 
 
 def watch_persons(pipeline: Pipeline, video: AnnotatedVideo) -> list[WatchedPerson]:
@@ -50,22 +44,21 @@ def watch_persons(pipeline: Pipeline, video: AnnotatedVideo) -> list[WatchedPers
             for tube in update.tubes:
                 if tube.state == TubeState.ENDED:
                     continue
-                person = found.setdefault(tube.id, WatchedPerson(np.zeros(len(tube.class_scores), np.float32)))
-                person.scores = person.scores + tube.class_scores
-                person.moments += 1
+                person = found.setdefault(tube.id, WatchedPerson(tube.class_scores))
+                person.scores = tube.class_scores
                 person.boxes.update(zip(tube.frames.tolist(), tube.boxes, strict=True))
     pipeline.finish()
     return sorted(found.values(), key=lambda person: -len(person.boxes))
 
 
 def says(persons: Sequence[WatchedPerson], labels: Sequence[str], with_other: bool) -> str | None:
-    """What the person who is followed longest is called; None without one.
+    """What the person who is followed longest is called in the end, of the last second; None without one.
 
     with_other: whether `other` may be said; else the likeliest action counts.
     """
     if not persons:
         return None
-    scores = persons[0].mean.copy()
+    scores = persons[0].scores.copy()
     if not with_other and OTHER in labels:
         scores[labels.index(OTHER)] = -1
     return labels[int(scores.argmax())]
@@ -80,7 +73,7 @@ def rescored(tubes: Iterable[ScoredTube], persons: Sequence[WatchedPerson], powe
     for tube in tubes:
         overlaps = [_overlap(tube, person) for person in persons]
         best = int(np.argmax(overlaps)) if overlaps else -1
-        of_class = [float(person.mean[tube.label]) for person in persons] or [1.0]
+        of_class = [float(person.scores[tube.label]) for person in persons] or [1.0]
         share = of_class[best] if best >= 0 and overlaps[best] > 0 else min(of_class)
         out.append(replace(tube, score=tube.score * share**power))
     return out
