@@ -41,7 +41,7 @@ POWER = 0.5
 def persons(
     dataset: str, split: int | None, limit: int | None, file: Path | None, data_root: Path, **given: Any
 ) -> None:
-    """Watch the test videos as a robot would, and count in how many the person followed longest is called rightly in the end.
+    """Watch the test videos as a robot would, and count where the person followed longest is called rightly in the end.
 
     Shown with `other` allowed, as the detector says it, and without. The detector has the options of `amtnet run`.
     """
