@@ -42,7 +42,7 @@ from amtnet_ros.ros.conversions import image_from_rgb  # noqa: E402
 from amtnet_ros.ros.messages import nanoseconds, time_message  # noqa: E402
 from amtnet_ros.ros.qos import RESULTS  # noqa: E402
 
-BUNDLED: dict[str, Any] = {"model": "light", "score_threshold": 0.0, "max_per_class": 1}
+BUNDLED: dict[str, Any] = {"model": "light", "score_threshold": 0.0, "link.start_score": 0.0, "max_per_class": 1}
 """The bundled model, with parameters with which it sees something in any picture, but not too much."""
 
 _domains = itertools.count(os.getpid() * 7)
