@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from amtnet_ros.options import Option
-from amtnet_ros.settings import TABLE
+from amtnet_ros.settings import GROUPS, TABLE, Settings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+SHORT = {"score_threshold": "threshold", "link.mode": "mode"}
+"""Settings that have a short name besides their own: --threshold, --mode."""
 
 
 def flag_of(name: str) -> str:
@@ -38,6 +41,27 @@ def setting_option(setting: Option, short: str = "") -> Decorator:
         show_default=setting.default != (),
         help=setting.text + (f"  [{setting.unit}]" if setting.unit else ""),
     )
+
+
+def settings_options(without: Collection[type] = ()) -> Decorator:
+    """Every setting that is not for robots only, as an option; the first of the table is the first in the help.
+
+    without: owners of groups that the command has no use for.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for group in reversed(GROUPS):
+            for setting in reversed([] if group.on_robots or group.owner in without else group.options):
+                command = setting_option(setting, SHORT.get(setting.name, ""))(command)
+        return command
+
+    return decorate
+
+
+def settings_from(given: Mapping[str, Any]) -> Settings:
+    """The settings that the command line asks for, by the names under which click hands them over."""
+    named = {SHORT.get(name, name.replace(".", "_")): name for name in TABLE}
+    return Settings().replaced({named[argument]: value for argument, value in given.items()})
 
 
 def _type_of(setting: Option) -> Any:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from amtnet_ros.actors.actors import Actors
@@ -214,6 +214,9 @@ class Pipeline:
         self._changed = False
         options, gate = self._options, self._stream.gate
         self._linker.options = options.linker
+        if self._stage:  # whose score it is that is reported, and that confirms
+            self._linker.options = replace(options.linker, confirm_score=0.0)
+            self._stage.confirm_score = options.linker.confirm_score
         gate.max_frame_gap, gate.reset_jump = options.max_frame_gap, options.reset_jump
         self._adaptive.configure(options.delta or self.card.delta, options.max_delta)
         self._pairs.delta = self._adaptive.delta

@@ -1,5 +1,5 @@
-"""A gate for velocity commands: while somebody waves, and a moment after, the robot stands still; and also while
-nothing is heard of the detector, since then nobody knows whether somebody waves.
+"""A gate for velocity commands: while somebody waves, and a moment after, the robot stands still. While nothing is
+heard of the detector, too: nobody knows then whether somebody waves.
 
     cmd_vel_in ──► gate ──► cmd_vel
 

@@ -19,5 +19,5 @@ for number, image in enumerate(video):
         for tube in update.tubes:
             if tube.state == TubeState.ACTIVE and len(tube.boxes):
                 x1, y1, x2, y2 = tube.boxes[-1].round().astype(int)
-                label = pipeline.card.labels[tube.label]
+                label = pipeline.labels[tube.label]
                 print(f"{seconds:6.2f} s  #{tube.id} {label} {tube.score:.2f}  at {x1},{y1} to {x2},{y2}")

@@ -262,7 +262,8 @@ def test_flow_that_no_stack_needs_is_not_computed(images, delta):
 
 def test_tubes_that_are_too_many_are_dropped_and_counted(fresh, images):
     before = fresh.linked.dropped
-    fresh.configure(PipelineOptions(linker=LinkerOptions(max_tubes=1)))
+    crowded = LinkerOptions(max_tubes=1, start_score=0.0, start_overlap=1.0)
+    fresh.configure(PipelineOptions(linker=crowded))
     updates = watch(fresh, images)
     assert max(sum(tube.state != TubeState.ENDED for tube in update.tubes) for update in updates) == 1
     assert fresh.linked.dropped > before

@@ -9,8 +9,8 @@ import click
 import pytest
 import yaml
 
-from amtnet_ros.cli.run import run, settings_from
-from amtnet_ros.command_options import flag_of
+from amtnet_ros.cli.run import run
+from amtnet_ros.command_options import flag_of, settings_from
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.contract import Selection
 from amtnet_ros.media.drawing import Style
@@ -34,7 +34,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def given(*arguments: str) -> Settings:
     """The settings of `amtnet run` with these arguments."""
     context = run.make_context("run", ["clip.mp4", *arguments])
-    own = ("source", "tubes_file", "out", "width", "no_video")
+    own = ("source", "tubes_file", "out", "width", "no_video", "events")
     return settings_from({name: value for name, value in context.params.items() if name not in own})
 
 

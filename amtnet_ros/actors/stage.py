@@ -12,10 +12,11 @@ from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpd
 
 @dataclass
 class _Known:
-    """Of a live tube. box: the newest one; joined: as it was last called, if ever."""
+    """Of a live tube. box: the newest one; joined: as it was last called, if ever; confirmed: see `ActorStage`."""
 
     box: Float32
     joined: Joined | None = None
+    confirmed: bool = False
 
 
 class ActorStage:
@@ -26,16 +27,18 @@ class ActorStage:
     A tube where the stream sees nobody claims nothing: it is TENTATIVE. Box scores stay: they say how sure the
     two-stream network is of the box.
 
-    Until the stream has spoken of a person, the tube is TENTATIVE as well, so that nothing is claimed of anybody whom
-    only one of the two networks has seen. Who waits for a turn keeps what was said last. Where the camera is too slow
-    for the stream, tubes are what the two-stream network calls them.
+    A tube is TENTATIVE until both have spoken of it with a score of `confirm_score`, so that nothing is claimed of
+    anybody whom only one of the two networks has seen. Who waits for a turn keeps what was said last. Where the camera
+    is too slow for the stream, tubes are what the two-stream network calls them.
 
-    actors: who is looked at. fusion: how answers are joined. wanted: the labels that may be reported, by number; what
+    actors: who is looked at. fusion: how answers are joined. confirm_score: of whatever a tube is called, `other` too;
+    it stays confirmed when its score falls. wanted: the labels that may be reported, by number; what
     speaks for another speaks for `other`. None: all.
     """
 
     def __init__(self, actors: Actors, fusion: Fusion) -> None:
         self.actors, self.fusion = actors, fusion
+        self.confirm_score = 0.0
         self.wanted: frozenset[int] | None = None
         self._known: dict[int, _Known] = {}
 
@@ -83,13 +86,17 @@ class ActorStage:
 
     def _renamed(self, tube: Tube) -> Tube:
         known = self._known.get(tube.id)
-        if known is None or known.joined is None:
+        if known is None or (known.joined is None and not self.actors.too_slow):
+            return _unconfirmed(tube._replace(class_scores=self.fusion.widened(tube.class_scores)))
+        nobody = 0.0
+        if known.joined is None:
             tube = tube._replace(class_scores=self.fusion.widened(tube.class_scores))
-            return tube if self.actors.too_slow else _unconfirmed(tube)
-        scores = self._of_wanted(known.joined.scores)
-        label = int(scores.argmax())
-        tube = tube._replace(label=label, score=float(scores[label]), class_scores=scores)
-        return _unconfirmed(tube) if known.joined.nobody > scores[label] else tube
+        else:
+            scores, nobody = self._of_wanted(known.joined.scores), known.joined.nobody
+            label = int(scores.argmax())
+            tube = tube._replace(label=label, score=float(scores[label]), class_scores=scores)
+        known.confirmed |= tube.score >= max(self.confirm_score, nobody)
+        return tube if known.confirmed and tube.score >= nobody else _unconfirmed(tube)
 
     def _of_wanted(self, scores: Float32) -> Float32:
         """What speaks for labels that nobody wants to hear of, speaks for `other`."""

@@ -12,7 +12,13 @@ from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import MicroTubes, TubeState, TubeUpdate
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.evaluation.linking import check_trimming, ever_active, in_action, scored_tubes
-from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors
+from amtnet_ros.evaluation.online import (
+    IdentityErrors,
+    IdentityScore,
+    detection_delays,
+    identity_errors,
+    identity_score,
+)
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import DEFINITIONS, VideoMap, video_map
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeAssembler, TubeLinker
@@ -57,7 +63,7 @@ class LinkingScores:
 
     tubes: how many are scored; those that were never confirmed (ACTIVE) are not.
     video_maps: by the name of the definition.
-    identity, following: see there.
+    identity, identities, following: see there.
     delay: median frames from an action's start to its first correct ACTIVE tube.
     missed: number of actions without any.
     """
@@ -65,6 +71,7 @@ class LinkingScores:
     tubes: int
     video_maps: Mapping[str, VideoMap]
     identity: IdentityErrors
+    identities: IdentityScore
     following: Following
     delay: float
     missed: int
@@ -129,7 +136,7 @@ def link_all(
     """
     check_trimming(trimmed, options)
     scored: list[ScoredTube] = []
-    identity, following = IdentityErrors(), Following()
+    identity, identities, following = IdentityErrors(), IdentityScore(), Following()
     delays: list[int | None] = []
     for name in dataset.test:
         video = dataset.videos[name]
@@ -143,6 +150,7 @@ def link_all(
         whole_or_cut = in_action(confirmed) if trimmed else confirmed
         scored += scored_tubes(name, whole_or_cut, every_class=options.mode == "actor")
         identity += identity_errors(video, confirmed, active)
+        identities += identity_score(video, confirmed, active)
         following += follow(video, updates)
         delays += detection_delays(video, updates)
     found = [delay for delay in delays if delay is not None]
@@ -150,6 +158,7 @@ def link_all(
         tubes=len(scored),
         video_maps=score(dataset, scored),
         identity=identity,
+        identities=identities,
         following=following,
         delay=float(np.median(found)) if found else float("nan"),
         missed=len(delays) - len(found),

@@ -61,7 +61,7 @@ class Switch:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @precision_option
 @click.option("--delta", type=click.IntRange(1, 64), default=4, show_default=True, help="Frames between a pair's two.")
-@click.option("--clips", type=click.IntRange(2), default=21, show_default=True, help="J-HMDB-21 clips, spread evenly.")
+@click.option("--clips", type=click.IntRange(2), default=42, show_default=True, help="J-HMDB-21 clips, spread evenly.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose training clips.")
 @click.option("--seconds", type=float, multiple=True, default=(2.0, 5.0, 20.0, 60.0), help="Of the first action.")
 @click.option("--memory", type=float, multiple=True, default=(0.0, 0.5, 1.0, 2.0), help="link.class_memory, seconds.")
@@ -105,14 +105,15 @@ def bench_switch(
 
 
 def one_of_each(dataset: Dataset, count: int) -> tuple[str, ...]:
-    """The first long enough training clip of each class, and so on, `count` in all; neighbours differ in class."""
+    """Long enough training clips, `count` in all, as many of each class; neighbours differ in class."""
     by_class: list[list[str]] = [[] for _ in dataset.classes]
     for name in dataset.train:
         video = dataset.videos[name]
         if video.n_frames >= LEAST_FRAMES:
             by_class[video.instances[0].label].append(name)
-    rounds = range(-(-count // len(by_class)))
-    chosen = [names[i] for i in rounds for names in by_class if i < len(names)]
+    rounds = -(-count // len(by_class))
+    some = [names[:: max(1, len(names) // rounds)] for names in by_class]
+    chosen = [names[i] for i in range(rounds) for names in some if i < len(names)]
     return spread(tuple(chosen), count)
 
 

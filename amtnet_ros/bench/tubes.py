@@ -20,6 +20,7 @@ from rich.table import Table
 from amtnet_ros.bench.linking_study import VARIANTS, LinkingScores, link_all, score, variants
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.noisy_truth import Noise, NoisyPair, noisy_pairs, perfect_tubes
+from amtnet_ros.bench.people import people
 from amtnet_ros.bench.plain_linker import PlainLinker
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.contracts import MicroTubes
@@ -41,7 +42,7 @@ DAY = 2_592_000
 WINDOW, BLOCK = 10_000, 1_000
 """Updates of the day that are compared, the first so many with the last so many; and how many between go together."""
 DELTAS = (1, 2, 4, 8, 16)
-PARTS = ("speed", "day", "linking")
+PARTS = ("speed", "day", "linking", "people")
 
 
 @click.command("tubes")
@@ -77,6 +78,7 @@ PARTS = ("speed", "day", "linking")
     default=tuple(VARIANTS),
     help="Option of the linker to study, repeatable; none leaves the study out.  [default: all]",
 )
+@click.option("--model", default="light", show_default=True, help="Name or folder of the model that sees `people`.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @data_root_option
@@ -87,11 +89,12 @@ def bench_tubes(
     detections: Path | None,
     dataset: str,
     changed: tuple[str, ...],
+    model: str,
     seed: int,
     as_json: bool,
     data_root: Path,
 ) -> None:
-    """Time the linker in a crowd, run it for a day, and link noisy ground truth of UCF-101-24.
+    """Time the linker in a crowd, run it for a day, link noisy ground truth of UCF-101-24, and people who meet.
 
     With --detections, only link those: each option of the linker changed alone.
     """
@@ -101,6 +104,8 @@ def bench_tubes(
     else:
         if "linking" in parts:
             record["linking"] = study_noise(read_dataset("ucf101_24", data_root), videos, seed, changed)
+        if "people" in parts:
+            record["people"] = people(model, data_root)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         if "speed" in parts:
             record["speed"] = {"machine": machine(), **speed(seed)}
@@ -367,6 +372,7 @@ def figures(scores: LinkingScores) -> dict[str, Any]:
         **map_figures(scores.video_maps),
         "id_switches": scores.identity.switches,
         "fragmentations": scores.identity.fragmentations,
+        "idf1": round(100 * scores.identities.idf1, 1),
         "delay_frames": scores.delay,
         "actions_missed": scores.missed,
         "tubes_per_person": round(following.tubes_per_person, 2),
@@ -398,6 +404,11 @@ def show(record: dict[str, Any]) -> None:
                 shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
                 table.add_row(key.replace("_", " "), shown)
             console.print(table)
+    if "people" in record:
+        table = Table(*(name.replace("_", " ") for name in record["people"][0]), title="People who meet")
+        for row in record["people"]:
+            table.add_row(*map(str, row.values()))
+        console.print(table)
     linking = record.get("linking", {"options": record.get("options", [])})
     if "by_delta" in linking:
         console.print(linking_table("Linking noisy ground truth, by delta", "delta", linking["by_delta"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import signal
@@ -58,10 +59,9 @@ def demo(video: str | None, camera: int | None, model: str | None, device: str, 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # end the processes as Ctrl-C does
     console = Console()
-    if camera is not None:
-        source = str(camera)
-    elif video is not None:
-        open_source(source := video)  # complain before anything is started
+    if camera is not None or video is not None:
+        source = str(camera) if video is None else video
+        open_source(source)  # complain before anything is started; a webcam is free again at once
     else:
         with console.status("Fetching the clip"):
             source = str(demo_clip())
@@ -69,9 +69,14 @@ def demo(video: str | None, camera: int | None, model: str | None, device: str, 
     clear(out)
     with Stage(console, out) as stage:
         play(stage, source, parameters, live=camera is not None, loop=loop)
-        found = stage.conclude()
-    if not found:
-        raise UserError(f"no action tube was found in {source}; {out / 'detector.log'} holds what the detector said")
+        stage.conclude()
+    if not any(json.loads(line)["confirmed"] for line in (out / "tubes.jsonl").open(encoding="utf-8")):
+        console.print(
+            f"No action tube was found in {source}: nobody was seen for long enough to be sure. "
+            f"{out / 'detector.log'} holds what the detector said.",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(f"Tubes: {out / 'tubes.jsonl'}\nVideo: {out / 'tubes.mp4'}", highlight=False, soft_wrap=True)
 
 
@@ -106,7 +111,7 @@ def play(stage: Stage, source: str, parameters: dict[str, str], live: bool, loop
     )
     pace = ["--lockstep"] if not live else []
     stage.await_detector()
-    stage.start("recorder", "--tubes", str(out / "tubes.jsonl"), "--video", str(out / "tubes.mp4"), "--require-tubes")
+    stage.start("recorder", "--tubes", str(out / "tubes.jsonl"), "--video", str(out / "tubes.mp4"), "--events")
     stage.start("player", source, "--subscribers", "2", "--wait", str(READY), *pace, *(["--loop"] if loop else []))
     with contextlib.suppress(KeyboardInterrupt):
         stage.watch("player")
@@ -170,11 +175,12 @@ class Stage:
                 log = f"; see {self.folder / 'detector.log'}" if name == "detector_node" else ""
                 raise UserError(f"the {name} ended too early, with exit code {process.returncode}{log}")
 
-    def conclude(self) -> bool:
-        """End camera, detector and recorder, in this order; whether the recorder has a confirmed tube."""
+    def conclude(self) -> None:
+        """End camera, detector and recorder, in this order. Raises UserError if the recorder could not write."""
         self._end("player")
         self._end("detector_node")
-        return self._end("recorder") == 0
+        if code := self._end("recorder"):
+            raise UserError(f"the recorder failed, with exit code {code}")
 
     def _end(self, module: str) -> int | None:
         process = self._processes.get(module)

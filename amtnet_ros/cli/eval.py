@@ -14,6 +14,8 @@ import yaml
 from rich.console import Console
 from rich.progress import track
 
+from amtnet_ros.cli.eval_field import field
+from amtnet_ros.cli.eval_persons import persons
 from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
@@ -107,6 +109,10 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
     if options["trim"]:
         made_with["trim"] = "yes"
     show(result, kept.made_with.get("model", kept.folder.name), options, made_with)
+
+
+evaluate.add_command(field)
+evaluate.add_command(persons)
 
 
 @evaluate.command("tubes")

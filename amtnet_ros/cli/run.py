@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,24 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.command_options import setting_option
+from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.media.annotated_video import AnnotatedVideo
+from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.settings import GROUPS, TABLE, Settings
-
-SHORT = {"score_threshold": "threshold", "link.mode": "mode"}
-"""Settings that have a short name besides their own: --threshold, --mode."""
 
 
 @dataclass
 class _Sinks:
-    """Where tubes and images go. video is None where none was asked for."""
+    """Where tubes and images go. video, events: None where they were not asked for."""
 
     tubes: TubeRecorder
     video: AnnotatedVideo | None
+    events: ActionEvents | None
     pipeline: Pipeline
+    console: Console
 
     def take(self, updates: list[TubeUpdate]) -> None:
         labels = dict(enumerate(self.pipeline.labels))
@@ -39,20 +39,15 @@ class _Sinks:
             self.tubes.add(update, self.pipeline.session, labels, "")
             if self.video:
                 self.video.add_tubes(update, labels)
+            for event in self.events.add(update) if self.events else ():
+                self._say(event.line(0))
 
-
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Every setting that is not for robots only, as an option; the first of the table is the first in the help."""
-    for group in reversed(GROUPS):
-        for setting in reversed([] if group.on_robots else group.options):
-            command = setting_option(setting, SHORT.get(setting.name, ""))(command)
-    return command
-
-
-def settings_from(given: Mapping[str, Any]) -> Settings:
-    """The settings that the command line asks for, by the names under which click hands them over."""
-    named = {SHORT.get(name, name.replace(".", "_")): name for name in TABLE}
-    return Settings().replaced({named[argument]: value for argument, value in given.items()})
+    def _say(self, line: str) -> None:
+        """To stdout; above the progress bar, where both are in one terminal."""
+        if self.console.is_terminal and sys.__stdout__ is not None and sys.__stdout__.isatty():
+            self.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.__stdout__, flush=True)
 
 
 @click.command()
@@ -65,8 +60,11 @@ def settings_from(given: Mapping[str, Any]) -> Settings:
 )
 @click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
 @click.option("--no-video", is_flag=True, help="Write the tubes only.")
-@_settings_options
-def run(source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, **given: Any) -> None:
+@click.option("--events", is_flag=True, help="Print a line when an action begins and when it ends.")
+@settings_options()
+def run(
+    source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, events: bool, **given: Any
+) -> None:
     """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
 
     What a ROS parameter of the detector is called, is called the same here, with hyphens for dots and underscores:
@@ -78,18 +76,22 @@ def run(source: str, tubes_file: Path | None, out: Path, width: int, no_video: b
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
+    lines = tubes_file or out.with_suffix(".jsonl")
     with ExitStack() as files:
-        recorder = files.enter_context(TubeRecorder(tubes_file or out.with_suffix(".jsonl")))
+        recorder = files.enter_context(TubeRecorder(lines))
         video = None
         if not no_video:
             video = AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width, settings.style)
-        sinks = _Sinks(recorder, video, pipeline)
+        sinks = _Sinks(recorder, video, ActionEvents(pipeline.labels) if events else None, pipeline, console)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
         if video:
             video.finish()
     Console().print(table_of(recorder.summaries, 0))
+    if not any(tube.confirmed for tube in recorder.summaries):
+        click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
+    click.echo(f"Tubes: {lines}" + (f"\nVideo: {out}" if video else ""))
 
 
 def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from amtnet_ros.contracts import Bool, Float32, Int64
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,11 @@ class Dataset:
     test: tuple[str, ...]
 
 
-def spread(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
-    """`count` names evenly from the list, or all."""
-    if count is None or count >= len(names):
-        return names
-    return tuple(names[i * len(names) // count] for i in range(count))
+def spread(items: tuple[_Item, ...], count: int | None) -> tuple[_Item, ...]:
+    """`count` items evenly from the list, or all."""
+    if count is None or count >= len(items):
+        return items
+    return tuple(items[i * len(items) // count] for i in range(count))
 
 
 def pair_starts(video: AnnotatedVideo, delta: int) -> Int64:

@@ -19,8 +19,8 @@ from amtnet_ros.contracts import NOBODY, OTHER, UInt8
 from amtnet_ros.data.actor_tracks import PersonTrack
 from amtnet_ros.data.jpeg_store import JpegStore
 from amtnet_ros.deploy.actor_graph import LAST_SECOND, look_at, quantise_actor_graph, trace_actor_graph
-from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
+from amtnet_ros.deploy.stored_weights import store_in_half
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.actor_moments import Watcher, choose_rule, claimed, moments_of, named
 from amtnet_ros.files import write_whole

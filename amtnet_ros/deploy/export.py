@@ -6,7 +6,7 @@ Weights may be stored in half precision once the fp32 graph has passed.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +21,7 @@ from amtnet_ros.contracts import Frame
 from amtnet_ros.deploy.detect_graph import make_detect_graph
 from amtnet_ros.deploy.encode_graph import OPSET, trace_encode_graph
 from amtnet_ros.deploy.folder import new_folder, write_card
+from amtnet_ros.deploy.stored_weights import store_in_half
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import DETECT, ENCODE, FlowCard, ModelCard, Normalisation, Training
 from amtnet_ros.inference.factory import make_engine
@@ -188,25 +189,3 @@ def check_against_torch(folder: Path, networks: Sequence[AMTnet], tolerance: flo
         error = float(np.abs(share.numpy() - reference).max() / max(1.0, np.abs(reference).max()))
         if not error <= tolerance:
             raise UserError(f"{folder.name}: the exported graph's '{name}' is off torch's by {error:.1e}; not written")
-
-
-def store_in_half(model: onnx.ModelProto, names: Collection[str]) -> None:
-    """Store these of a graph's float32 weights as float16, in place; vectors (biases), which weigh little, stay.
-
-    Each keeps its name and is widened by a Cast, which runtimes compute once, when they load the graph. A weight moves
-    by 2^-11 of itself at most. Raises UserError where one is beyond the range of half precision.
-    """
-    widened = {}
-    for tensor in model.graph.initializer:
-        if tensor.name not in names or tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2:
-            continue
-        values = onnx.numpy_helper.to_array(tensor)
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            raise UserError(f"the weight '{tensor.name}' exceeds half precision; export without --half-weights")
-        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name))
-        widened[tensor.name] = f"{tensor.name}_single"
-    for node in model.graph.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = widened.get(name, name)
-    for name, single in widened.items():
-        model.graph.node.insert(0, onnx.helper.make_node("Cast", [name], [single], to=onnx.TensorProto.FLOAT))

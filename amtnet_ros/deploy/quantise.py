@@ -18,8 +18,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from amtnet_ros.contracts import Frame, UInt8
-from amtnet_ros.deploy.export import store_in_half
 from amtnet_ros.deploy.folder import write_card
+from amtnet_ros.deploy.stored_weights import store_in_half
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import write_whole
 from amtnet_ros.flow.contract import FlowEngine, to_working_size

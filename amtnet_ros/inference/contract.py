@@ -64,6 +64,10 @@ class Selection:
         check_options(self)
 
 
+STEPS = "_steps"
+"""Behind the name of a weight that a graph stores in 8 bits: what a unit of it is, by output channel."""
+
+
 class Engine(Protocol):
     """A loaded model, warmed up. One engine serves one thread at a time.
 

@@ -17,7 +17,7 @@ from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.device.cuda_graph import CapturedGraph
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ModelCard
-from amtnet_ros.inference.contract import Encoded, Selection
+from amtnet_ros.inference.contract import STEPS, Encoded, Selection
 from amtnet_ros.inference.resize import SIZES_KEPT, ResizePlacement, resize_matrices, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import CANDIDATES, Survivors, check_pair, network_inputs, to_micro_tubes
 from amtnet_ros.model.amtnet import AMTnet
@@ -194,7 +194,11 @@ def read_weights(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, Tens
     missing = [name for name in names if name not in found]
     if missing:
         raise UserError(f"the graph holds no weight '{missing[0]}'; the torch engine needs a model exported as fp32")
-    return {name: torch.from_numpy(onnx.numpy_helper.to_array(found[name]).copy()) for name in names}
+    values = {name: torch.from_numpy(onnx.numpy_helper.to_array(found[name]).copy()) for name in names}
+    for name in names:
+        if name + STEPS in found:
+            values[name] = values[name] * torch.from_numpy(onnx.numpy_helper.to_array(found[name + STEPS]).copy())
+    return values
 
 
 def _rank_within(labels: Tensor, n_classes: int) -> Tensor:

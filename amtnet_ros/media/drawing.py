@@ -10,11 +10,14 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate, UInt8
+from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.options import check_options, option
 from amtnet_ros.tube_boxes import Box, grow
 
 Colour = tuple[int, int, int]
+
+GREY: Colour = (160, 160, 160)
+"""Of somebody who does none of the known actions."""
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _REFERENCE = 480  # the picture's shorter side in pixels at which lines are 2 pixels wide
@@ -37,11 +40,21 @@ class Style:
 
 @dataclass
 class _Track:
-    """One tube as of now, its newest boxes (ascending by stamp), and for how many updates it has been over."""
+    """One tube as the newest updates had it, each with its stamp; its newest boxes, ascending; for how many updates it
+    has been over."""
 
-    tube: Tube
+    told: list[tuple[int, Tube]] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
     over_for: int = 0
+
+    @property
+    def tube(self) -> Tube:
+        """As of now."""
+        return self.told[-1][1]
+
+    def as_of(self, stamp: int) -> Tube:
+        """As it was known at that time, or as soon after it as is still known."""
+        return next((tube for told, tube in reversed(self.told) if told <= stamp), self.told[0][1])
 
 
 class TubePainter:
@@ -49,7 +62,7 @@ class TubePainter:
 
     labels: the names of the classes, by label.
     delay: how many updates the drawn images may lag behind the newest one. Drawn late, an image also shows the boxes
-        that are interpolated once an actor was found again.
+        that are interpolated once an actor was found again; label, score and state are those of its own time.
 
     Memory is bounded: `style.trail_length + delay` boxes for each tube that lives or ended `delay` updates ago at most.
     """
@@ -70,9 +83,9 @@ class TubePainter:
         for tube in update.tubes:
             known = self._tracks.get(tube.id)
             if known is None or known.tube.state == TubeState.ENDED:  # an id that returns belongs to a new session
-                known = _Track(tube)
+                known = _Track()
             track = self._tracks[tube.id] = known
-            track.tube = tube
+            track.told = [*track.told[-self._delay :], (update.stamp, tube)] if self._delay else [(update.stamp, tube)]
             grow(track.boxes, tube, max(self.style.trail_length, 1) + self._delay)
 
     def draw(self, image: UInt8, stamp: int) -> UInt8:
@@ -80,47 +93,64 @@ class TubePainter:
 
         image: (height, width, 3) uint8, RGB; the source image or a resized copy of it. A tube is drawn at its box of
         that stamp: in full lines when ACTIVE, as corners while TENTATIVE; a COASTING tube that has no box at that stamp
-        is drawn dashed, where it was last seen.
+        is drawn dashed, where it was last seen. Who does none of the known actions is drawn thin and grey.
         """
         picture = np.array(image, order="C")
         pen = _Pen(picture, self._image_size, self.style.draw_scale)
-        tracks = sorted(self._tracks.values(), key=lambda track: -track.tube.score)  # the best label lies the best
-        visible = [(track, box) for track in tracks if (box := self._box_at(track, stamp)) is not None]
-        for track, _ in visible:
-            past = [seen.box for seen in track.boxes if seen.stamp <= stamp]
-            pen.trail(past[max(0, len(past) - self.style.trail_length) :], colour_of(track.tube.id))
-        for track, box in visible:
-            self._draw_box(pen, track, box, seen=any(one.stamp == stamp for one in track.boxes))
-        for track, box in visible:
-            pen.label(self.caption(track.tube, stamp), box, colour_of(track.tube.id))
+        known = [(track.as_of(stamp), track.boxes) for track in self._tracks.values()]
+        known.sort(key=lambda each: (not self._acts(each[0]), -each[0].score))  # the best label lies the best
+        visible = [(tube, boxes, box) for tube, boxes in known if (box := self._box_at(tube, boxes, stamp)) is not None]
+        for tube, boxes, _ in visible:
+            past = [seen.box for seen in boxes if seen.stamp <= stamp]
+            pen.trail(
+                past[max(0, len(past) - self.style.trail_length) :], self._colour(tube), thin=not self._acts(tube)
+            )
+        for tube, boxes, box in visible:
+            self._draw_box(pen, tube, box, seen=any(one.stamp == stamp for one in boxes))
+        for tube, _, box in visible:
+            pen.label(self.caption(tube, stamp), box, self._colour(tube))
         return picture
 
     def caption(self, tube: Tube, stamp: int) -> str:
-        """What is written at a tube: id, action, score, for how long, and its state where that is not ACTIVE."""
+        """What is written at a tube: id, action, score, for how long, and its state where that is not ACTIVE.
+
+        Of somebody who does none of the known actions there is no score: it would be that of no action.
+        """
         since = max(0, stamp - tube.start_stamp) / 1e9
         state = "" if tube.state in (TubeState.ACTIVE, TubeState.ENDED) else f" {tube.state.name.lower()}"
-        return f"#{tube.id} {self.labels[tube.label]} {tube.score:.2f} {since:.1f}s{state}"
+        return f"{name_of(tube, self.labels)} {since:.1f}s{state}"
 
-    def _box_at(self, track: _Track, stamp: int) -> Float32 | None:
+    def _acts(self, tube: Tube) -> bool:
+        return self.labels[tube.label] != OTHER
+
+    def _colour(self, tube: Tube) -> Colour:
+        return colour_of(tube.id) if self._acts(tube) else GREY
+
+    def _box_at(self, tube: Tube, boxes: Sequence[Box], stamp: int) -> Float32 | None:
         """Where the tube is drawn in the image of that stamp, or None where it is not."""
-        if track.tube.state == TubeState.TENTATIVE and not self.style.draw_tentative:
+        if tube.state == TubeState.TENTATIVE and not self.style.draw_tentative:
             return None
-        for seen in reversed(track.boxes):
+        for seen in reversed(boxes):
             if seen.stamp == stamp:
                 return seen.box
             if seen.stamp < stamp:
-                return seen.box if track.tube.state == TubeState.COASTING else None
+                return seen.box if tube.state == TubeState.COASTING else None
         return None
 
-    @staticmethod
-    def _draw_box(pen: _Pen, track: _Track, box: Float32, seen: bool) -> None:
-        colour = colour_of(track.tube.id)
+    def _draw_box(self, pen: _Pen, tube: Tube, box: Float32, seen: bool) -> None:
+        colour, thin = self._colour(tube), not self._acts(tube)
         if not seen:
-            pen.dashed_box(box, colour)
-        elif track.tube.state == TubeState.TENTATIVE:
-            pen.corners(box, colour)
+            pen.dashed_box(box, colour, thin)
+        elif tube.state == TubeState.TENTATIVE:
+            pen.corners(box, colour, thin)
         else:
-            pen.box(box, colour)
+            pen.box(box, colour, thin)
+
+
+def name_of(tube: Tube, labels: Sequence[str] | Mapping[int, str]) -> str:
+    """What a tube is called for people: id and action, and its score where it is one."""
+    name = labels[tube.label]
+    return f"#{tube.id} {name}" if name == OTHER else f"#{tube.id} {name} {tube.score:.2f}"
 
 
 def colour_of(tube_id: int) -> Colour:
@@ -142,34 +172,39 @@ class _Pen:
         self._stroke = max(1, round(self._letters * 1.5))
         self._placed: list[tuple[int, int, int, int]] = []
 
-    def box(self, box: Float32, colour: Colour) -> None:
-        left, top, right, bottom = self._pixels(box)
-        cv2.rectangle(self._picture, (left, top), (right, bottom), colour, self._line)
+    def _width_of(self, thin: bool) -> int:
+        width: int = (self._line + 1) // 2 if thin else self._line
+        return width
 
-    def corners(self, box: Float32, colour: Colour) -> None:
+    def box(self, box: Float32, colour: Colour, thin: bool) -> None:
+        left, top, right, bottom = self._pixels(box)
+        cv2.rectangle(self._picture, (left, top), (right, bottom), colour, self._width_of(thin))
+
+    def corners(self, box: Float32, colour: Colour, thin: bool) -> None:
         left, top, right, bottom = self._pixels(box)
         arm_x, arm_y = (right - left) // 4, (bottom - top) // 4
         for x, toward_x in ((left, arm_x), (right, -arm_x)):
             for y, toward_y in ((top, arm_y), (bottom, -arm_y)):
-                cv2.line(self._picture, (x, y), (x + toward_x, y), colour, self._line)
-                cv2.line(self._picture, (x, y), (x, y + toward_y), colour, self._line)
+                cv2.line(self._picture, (x, y), (x + toward_x, y), colour, self._width_of(thin))
+                cv2.line(self._picture, (x, y), (x, y + toward_y), colour, self._width_of(thin))
 
-    def dashed_box(self, box: Float32, colour: Colour) -> None:
+    def dashed_box(self, box: Float32, colour: Colour, thin: bool) -> None:
         left, top, right, bottom = self._pixels(box)
+        width = self._width_of(thin)
         dash = 6 * self._line
         for x in range(left, right, 2 * dash):
             for y in (top, bottom):
-                cv2.line(self._picture, (x, y), (min(x + dash, right), y), colour, self._line)
+                cv2.line(self._picture, (x, y), (min(x + dash, right), y), colour, width)
         for y in range(top, bottom, 2 * dash):
             for x in (left, right):
-                cv2.line(self._picture, (x, y), (x, min(y + dash, bottom)), colour, self._line)
+                cv2.line(self._picture, (x, y), (x, min(y + dash, bottom)), colour, width)
 
-    def trail(self, boxes: list[Float32], colour: Colour) -> None:
+    def trail(self, boxes: list[Float32], colour: Colour, thin: bool) -> None:
         """The way of the boxes' centres, thinner the longer ago."""
         zoom_x, zoom_y = self._zoom
         centres = [(round(float(x1 + x2) / 2 * zoom_x), round(float(y1 + y2) / 2 * zoom_y)) for x1, y1, x2, y2 in boxes]
         for step, (start, end) in enumerate(pairwise(centres), start=1):
-            width = max(1, round(1.5 * self._line * step / len(centres)))
+            width = 1 if thin else max(1, round(1.5 * self._line * step / len(centres)))
             cv2.line(self._picture, start, end, colour, width, cv2.LINE_AA)
 
     def label(self, text: str, box: Float32, colour: Colour) -> None:

@@ -5,6 +5,8 @@ The fields of a line:
 - ``session`` (UUID), ``id``: who; an id is unique within its session.
 - ``class_id``, ``class_name``, ``score``: the tube's class, by number and by name, and its score in 0..1, in the end.
 - ``confirmed``: whether the tube ever was ACTIVE; ``ended``: whether its end was seen (the recording may stop first).
+- ``labels``: what it was called over time, ascending by ``stamp`` (ns): one entry for each change of class or state,
+  ``{"stamp", "class_id", "class_name", "state", "score"}``; ``score`` is the highest until the next entry.
 - ``start``, ``end``: stamps (ns) of the first and the last box that was seen; ``frame_id``: the camera's frame.
 - ``image_width``, ``image_height``: of the source images, in pixels.
 - ``boxes``: ascending by ``stamp`` (ns), each ``{"stamp", "box": [x1, y1, x2, y2], "score", "interpolated"}``, the box
@@ -17,7 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from uuid import UUID
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
@@ -29,28 +31,76 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-@dataclass(frozen=True)
-class TubeSummary:
-    """A recorded tube without its boxes. start, end: ns; boxes: how many it has."""
+class Span(NamedTuple):
+    """A time under one class, confirmed. start, end: ns. score: the highest in it; boxes: how many lie in it."""
 
-    id: int
     class_name: str
     score: float
     start: int
     end: int
     boxes: int
-    confirmed: bool
+
+
+@dataclass(frozen=True)
+class TubeSummary:
+    """A recorded tube without its boxes. spans: its confirmed times under one class each; none if never ACTIVE."""
+
+    id: int
+    spans: tuple[Span, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it ever was ACTIVE."""
+        return bool(self.spans)
+
+
+@dataclass
+class _Label:
+    """What a tube is called from a stamp (ns) on. score: the highest so far."""
+
+    stamp: int
+    class_id: int
+    class_name: str
+    state: TubeState
+    score: float
 
 
 @dataclass
 class _Growing:
-    """A tube that lives: its newest state, and its boxes so far."""
+    """A tube that lives: its newest state, its boxes and its labels so far."""
 
     tube: Tube
     image_size: tuple[int, int]
-    class_name: str
     boxes: list[Box] = field(default_factory=list)
-    confirmed: bool = False
+    labels: list[_Label] = field(default_factory=list)
+
+    def add(self, tube: Tube, name: str, stamp: int) -> None:
+        """How it is after the step of that stamp."""
+        self.tube = tube
+        grow(self.boxes, tube)
+        newest = self.labels[-1] if self.labels else None
+        if newest is None or (newest.class_id, newest.state) != (tube.label, tube.state):
+            self.labels.append(_Label(stamp, tube.label, name, tube.state, tube.score))
+        else:
+            newest.score = max(newest.score, tube.score)
+
+    def spans(self) -> tuple[Span, ...]:
+        """The confirmed times under one class each, up to the last sight; that it is missed for a while ends none."""
+        spans: list[Span] = []
+        last = self.tube.last_stamp
+        ends = [label.stamp for label in self.labels[1:]] + [max(last, self.labels[-1].stamp)]
+        for label, end in zip(self.labels, ends, strict=True):
+            if label.state not in (TubeState.ACTIVE, TubeState.COASTING):
+                continue
+            before = spans[-1] if spans else None
+            if before and (before.class_name, before.end) == (label.class_name, label.stamp):
+                spans[-1] = before._replace(score=max(before.score, label.score), end=end)
+            else:
+                spans.append(Span(label.class_name, label.score, label.stamp, end, 0))
+        seen = [span._replace(end=min(span.end, last)) for span in spans if span.start <= last]
+        return tuple(
+            span._replace(boxes=sum(span.start <= box.stamp <= span.end for box in self.boxes)) for span in seen
+        )
 
 
 class TubeRecorder:
@@ -75,10 +125,8 @@ class TubeRecorder:
         self._frame_id = frame_id
         for tube in update.tubes:
             name = labels[tube.label]
-            growing = self._growing.setdefault((session, tube.id), _Growing(tube, update.image_size, name))
-            growing.tube, growing.class_name = tube, name
-            growing.confirmed |= tube.state == TubeState.ACTIVE
-            grow(growing.boxes, tube)
+            growing = self._growing.setdefault((session, tube.id), _Growing(tube, update.image_size))
+            growing.add(tube, name, update.stamp)
             if tube.state == TubeState.ENDED:
                 self._write(session, self._growing.pop((session, tube.id)))
 
@@ -105,34 +153,35 @@ class TubeRecorder:
             self.discard()
 
     def _write(self, session: UUID, growing: _Growing) -> None:
-        tube = growing.tube
+        tube, spans = growing.tube, growing.spans()
         line = {
             "session": str(session),
             "id": tube.id,
             "class_id": tube.label,
-            "class_name": growing.class_name,
+            "class_name": growing.labels[-1].class_name,
             "score": round(tube.score, 4),
-            "confirmed": growing.confirmed,
+            "confirmed": bool(spans),
             "ended": tube.state == TubeState.ENDED,
             "start": tube.start_stamp,
             "end": tube.last_stamp,
             "frame_id": self._frame_id,
             "image_width": growing.image_size[0],
             "image_height": growing.image_size[1],
+            "labels": [_label_as_written(label) for label in growing.labels],
             "boxes": [_as_written(box) for box in growing.boxes],
         }
         self._file.write(json.dumps(line) + "\n")
-        self.summaries.append(
-            TubeSummary(
-                id=tube.id,
-                class_name=growing.class_name,
-                score=tube.score,
-                start=tube.start_stamp,
-                end=tube.last_stamp,
-                boxes=len(growing.boxes),
-                confirmed=growing.confirmed,
-            )
-        )
+        self.summaries.append(TubeSummary(tube.id, spans))
+
+
+def _label_as_written(label: _Label) -> dict[str, Any]:
+    return {
+        "stamp": label.stamp,
+        "class_id": label.class_id,
+        "class_name": label.class_name,
+        "state": label.state.name,
+        "score": round(label.score, 4),
+    }
 
 
 def _as_written(box: Box) -> dict[str, Any]:
@@ -145,8 +194,11 @@ def _as_written(box: Box) -> dict[str, Any]:
 
 
 def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
-    """The confirmed tubes as a rich table, by start. origin: the stamp (ns) from which the times count."""
-    confirmed = sorted((tube for tube in summaries if tube.confirmed), key=lambda tube: tube.start)
+    """The confirmed tubes as a rich table, by start, a row for each class that a tube had in turn.
+
+    origin: the stamp (ns) from which the times count.
+    """
+    confirmed = sorted((tube for tube in summaries if tube.confirmed), key=lambda tube: tube.spans[0].start)
     unconfirmed = len(summaries) - len(confirmed)
     table: Table = library("rich.table", "the table of tubes").Table(
         title="Action tubes", caption=f"{unconfirmed} more were never confirmed" if unconfirmed else None
@@ -156,7 +208,9 @@ def table_of(summaries: Sequence[TubeSummary], origin: int) -> Table:
     for column in ("score", "from – to [s]", "length [s]", "boxes"):
         table.add_column(column, justify="right")
     for tube in confirmed:
-        start, end = (tube.start - origin) / 1e9, (tube.end - origin) / 1e9
-        span, length = f"{start:.2f} – {end:.2f}", f"{end - start:.2f}"
-        table.add_row(str(tube.id), tube.class_name, f"{tube.score:.2f}", span, length, str(tube.boxes))
+        for span in tube.spans:
+            start, end = (span.start - origin) / 1e9, (span.end - origin) / 1e9
+            times = (f"{start:.2f} – {end:.2f}", f"{end - start:.2f}")
+            first = str(tube.id) if span is tube.spans[0] else ""
+            table.add_row(first, span.class_name, f"{span.score:.2f}", *times, str(span.boxes))
     return table

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.contract import Engine
+from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.ros.camera_info import intrinsics_from_info
 from amtnet_ros.ros.depth import DepthInput
@@ -41,6 +42,7 @@ class CameraChannel:
         self._actors: ActorEngine | None = None
         self._worker: Worker | None = None
         self._outputs: Outputs | None = None
+        self._events = ActionEvents(())
         self._inputs: list[InputTopic] = []
         self._depth: DepthInput | None = None
         self._info: CameraInfo | None = None
@@ -57,6 +59,7 @@ class CameraChannel:
         settings = self._parameters.settings
         pipeline = Pipeline(engine, settings.options, actors=actors)
         self._outputs = Outputs(self._node, self._prefix, pipeline.labels, settings.style)
+        self._events = ActionEvents(pipeline.labels)
         self._worker = Worker(pipeline, self, settings["image_timeout"])
         self.monitor.begin(self._worker)
 
@@ -159,11 +162,13 @@ class CameraChannel:
         return self._outputs is not None and self._outputs.wants_images
 
     def on_step(self, step: Step) -> None:
-        """Find its tubes' places in space, and publish it."""
+        """Find its tubes' places in space, publish it, and log which actions begin and end."""
         if self._outputs is not None:
             intrinsics, places = self._in_space(step)
             self._outputs.publish(step, intrinsics, places)
             self.monitor.on_step(step, self._seconds_since(step.update.stamp))
+            for event in self._events.add(step.update):
+                self._log.info(str(event))
 
     def on_done(self, done: Done) -> None:
         """Tell how long an image took."""

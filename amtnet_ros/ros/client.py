@@ -126,14 +126,16 @@ class ActionClient:
     def _on_tubes(self, message: ActionTubeArray) -> None:
         update, session = update_from(message)
         names = {tube.class_id: tube.class_name for tube in message.tubes}
-        self._heard_at, self._newest = time.monotonic(), update.stamp
-        live, over = self._sessions.add(update, session, names, message.header.frame_id, self._heard_at)
+        live, over = self._sessions.add(update, session, names, message.header.frame_id, time.monotonic())
         if self._sessions.several:
             self._doubts.several(self._subscription.topic_name)
         for action in over:
             self._people.pop((action.session, action.id), None)
             if self._started.pop((action.session, action.id), None):
                 self._on_end(action)
+        if update.tubes and not live:
+            return  # a farewell, which may come long after the image that it is about
+        self._heard_at, self._newest = time.monotonic(), update.stamp
         if self._is_old():
             self._break_off("old")
             return
@@ -221,7 +223,7 @@ class _Doubts:
         self._say(
             "age",
             f"what comes on {topic} is {seconds:.1f} s old, more than max_age ({most:g} s): nothing is acted on; are "
-            "the clocks of camera and robot synchronised, is use_sim_time the same everywhere, is the detector slow?",
+            "the clocks of camera and robot synchronised, is use_sim_time the same everywhere?",
         )
 
     def silence(self, topic: str, seconds: float) -> None:

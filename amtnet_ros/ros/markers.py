@@ -9,8 +9,8 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
-from amtnet_ros.media.drawing import colour_of
+from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate
+from amtnet_ros.media.drawing import GREY, colour_of, name_of
 from amtnet_ros.ros.messages import newest_box, pose_of, size_of
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 
@@ -35,7 +35,10 @@ class Plane:
 
 
 class MarkerPainter:
-    """Markers of the newest boxes. Each message deletes those of the message before."""
+    """Markers of the newest boxes. Each message deletes those of the message before.
+
+    Who does none of the known actions is thin and grey, and has no score.
+    """
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
@@ -47,41 +50,41 @@ class MarkerPainter:
         for tube in update.tubes:
             box = newest_box(tube, update.stamp)
             if tube.state != TubeState.ENDED and box is not None:
-                markers += [_outline(tube, box, plane, header), self._caption(tube, box, plane, header)]
+                markers += [self._outline(tube, box, plane, header), self._caption(tube, box, plane, header)]
         return MarkerArray(markers=markers)
 
-    def _caption(self, tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
-        marker = _marker(tube, header, "action_captions", Marker.TEXT_VIEW_FACING)
-        marker.pose.position = plane.point(float(box[0] + box[2]) / 2, float(box[1]))
-        marker.scale.z = _LETTERS
-        marker.text = f"#{tube.id} {self._labels[tube.label]} {tube.score:.2f}"
+    def cubes(self, update: TubeUpdate, places: ActorPlaces, header: Header) -> list[Marker]:
+        """The tubes' places in space, as see-through boxes. header: with the places' frame."""
+        markers = []
+        for tube in update.tubes:
+            if (place := places.by_tube.get(tube.id)) is not None:
+                marker = self._marker(tube, header, "action_places", Marker.CUBE)
+                marker.pose, marker.scale = pose_of(place), size_of(place)
+                marker.color.a = 0.4
+                markers.append(marker)
+        return markers
+
+    def _acts(self, tube: Tube) -> bool:
+        return self._labels[tube.label] != OTHER
+
+    def _outline(self, tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
+        x1, y1, x2, y2 = box.tolist()
+        marker = self._marker(tube, header, "action_boxes", Marker.LINE_STRIP)
+        marker.scale.x = _LINE if tube.state == TubeState.ACTIVE and self._acts(tube) else _LINE / 2
+        marker.points = [plane.point(x, y) for x, y in ((x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1))]
         return marker
 
+    def _caption(self, tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
+        marker = self._marker(tube, header, "action_captions", Marker.TEXT_VIEW_FACING)
+        marker.pose.position = plane.point(float(box[0] + box[2]) / 2, float(box[1]))
+        marker.scale.z = _LETTERS
+        marker.text = name_of(tube, self._labels)
+        return marker
 
-def cubes(update: TubeUpdate, places: ActorPlaces, header: Header) -> list[Marker]:
-    """The tubes' places in space, as see-through boxes. header: with the places' frame."""
-    markers = []
-    for tube in update.tubes:
-        if (place := places.by_tube.get(tube.id)) is not None:
-            marker = _marker(tube, header, "action_places", Marker.CUBE)
-            marker.pose, marker.scale = pose_of(place), size_of(place)
-            marker.color.a = 0.4
-            markers.append(marker)
-    return markers
-
-
-def _outline(tube: Tube, box: Float32, plane: Plane, header: Header) -> Marker:
-    x1, y1, x2, y2 = box.tolist()
-    marker = _marker(tube, header, "action_boxes", Marker.LINE_STRIP)
-    marker.scale.x = _LINE if tube.state == TubeState.ACTIVE else _LINE / 2
-    marker.points = [plane.point(x, y) for x, y in ((x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1))]
-    return marker
-
-
-def _marker(tube: Tube, header: Header, namespace: str, kind: int) -> Marker:
-    red, green, blue = (channel / 255 for channel in colour_of(tube.id))
-    marker = Marker(header=header, ns=namespace, id=tube.id & 0x7FFFFFFF, type=kind, action=Marker.ADD)
-    marker.pose.orientation.w = 1.0
-    marker.lifetime = _LIFETIME
-    marker.color = ColorRGBA(r=red, g=green, b=blue, a=1.0)
-    return marker
+    def _marker(self, tube: Tube, header: Header, namespace: str, kind: int) -> Marker:
+        red, green, blue = (channel / 255 for channel in (colour_of(tube.id) if self._acts(tube) else GREY))
+        marker = Marker(header=header, ns=namespace, id=tube.id & 0x7FFFFFFF, type=kind, action=Marker.ADD)
+        marker.pose.orientation.w = 1.0
+        marker.lifetime = _LIFETIME
+        marker.color = ColorRGBA(r=red, g=green, b=blue, a=1.0)
+        return marker

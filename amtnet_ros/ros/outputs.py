@@ -16,7 +16,7 @@ from visualization_msgs.msg import MarkerArray
 from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.msg import ActionTubeArray, Latency
 from amtnet_ros.ros.conversions import image_from_rgb
-from amtnet_ros.ros.markers import MarkerPainter, cubes
+from amtnet_ros.ros.markers import MarkerPainter
 from amtnet_ros.ros.messages import detections, detections_3d, label_info, tube_array
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS, overridable
@@ -111,7 +111,7 @@ class Outputs:
             return
         markers = self._markers.draw(step.update, step.header, intrinsics)
         if places is not None:
-            markers.markers += cubes(step.update, places, _header_of(places, step))
+            markers.markers += self._markers.cubes(step.update, places, _header_of(places, step))
         self._marker_array.publish(markers)
 
     def _publish_debug_image(self, step: Step) -> None:

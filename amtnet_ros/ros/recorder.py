@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
 from amtnet_ros.media.annotated_video import AnnotatedVideo
+from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.msg import ActionTubeArray
@@ -25,6 +26,8 @@ from amtnet_ros.ros.messages import nanoseconds, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
 
+_CLEAR_LINE = "\r\x1b[2K" if sys.stdout.isatty() else ""
+"""A player in the same terminal may have drawn its progress there; it draws it again."""
 _INTRODUCTION = 0.2  # seconds between two looks for a detector; by the second, it has found us as well
 _WITHOUT_DETECTOR = 10.0  # seconds after which images are recorded although there is no detector
 
@@ -36,9 +39,12 @@ class RecorderNode(Node):
     before the tubes of its first images will be heard, too.
     """
 
-    def __init__(self, tubes: TubeRecorder, video: AnnotatedVideo | None, compressed: bool) -> None:
+    def __init__(self, tubes: TubeRecorder, video: AnnotatedVideo | None, compressed: bool, events: bool) -> None:
+        """events: print a line when an action begins and ends."""
         super().__init__("recorder")
         self._tubes, self._video, self._compressed = tubes, video, compressed
+        self._labels: dict[int, str] = {}
+        self._events = ActionEvents(self._labels) if events else None
         self.steps = 0
         self.origin: int | None = None
         self.last_heard: float | None = None
@@ -68,6 +74,9 @@ class RecorderNode(Node):
         self.steps += update.stamp != self._last_step  # that all tubes end is told in a message, but is no step
         self._last_step = update.stamp
         self._heard(update.stamp)
+        self._labels.update(labels)
+        for event in self._events.add(update) if self._events else ():
+            print(_CLEAR_LINE + event.line(self.origin or 0), flush=True)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         assert self._video is not None
@@ -95,15 +104,23 @@ class RecorderNode(Node):
 @click.option("--compressed", is_flag=True, help="Take the images from IMAGE/compressed.")
 @click.option("--idle", type=click.FloatRange(0), help="End when nothing came for so many seconds, once something had.")
 @click.option("--require-tubes", is_flag=True, help="Exit with 1 if no confirmed tube was recorded.")
+@click.option("--events", is_flag=True, help="Print a line when an action begins and when it ends.")
 def command(
-    tubes: Path, video: Path | None, image: str, width: int, compressed: bool, idle: float | None, require_tubes: bool
+    tubes: Path,
+    video: Path | None,
+    image: str,
+    width: int,
+    compressed: bool,
+    idle: float | None,
+    require_tubes: bool,
+    events: bool,
 ) -> int:
     """Record action tubes until interrupted (Ctrl-C); then print them as a table."""
     with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
         with ExitStack() as files:
             recorder = files.enter_context(TubeRecorder(tubes))
             annotated = AnnotatedVideo(files.enter_context(VideoWriter(video)), width) if video else None
-            node = RecorderNode(recorder, annotated, compressed)
+            node = RecorderNode(recorder, annotated, compressed, events)
 
             def silent() -> bool:
                 return idle is not None and node.last_heard is not None and time.monotonic() - node.last_heard > idle

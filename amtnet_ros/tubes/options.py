@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amtnet_ros.options import check_options, option
 
@@ -53,7 +53,7 @@ class LinkerOptions:
     )
 
     start_overlap: float = option(
-        1.0,
+        0.2,
         "actor: a micro-tube that overlaps one that continues a tube by more than this (IoU) starts none.",
         low=0.0,
         high=1.0,
@@ -75,20 +75,20 @@ class LinkerOptions:
         high=1.0,
     )
     match: str = option(
-        "both",
+        "iou",
         "Which of several micro-tubes a tube prefers: the highest in score, in iou, in similarity (one minus the "
         "difference of the tube's last score and its own), or in both (score times IoU).",
         choices=("score", "iou", "similarity", "both"),
     )
     assignment: str = option(
-        "greedy",
+        "best",
         "greedy: tubes choose in turn, the strongest first; best: the pair that `match` likes most goes first, "
         "and so on; optimal: the assignment with the greatest sum of `match` over all pairs (needs SciPy).",
         choices=("greedy", "best", "optimal"),
         offered=False,
     )
     class_weight: float = option(
-        0.0,
+        0.5,
         "How much less a tube likes a micro-tube whose class scores are unlike its own (cosine); at 1 not at all where "
         "they have nothing in common.",
         low=0.0,
@@ -96,7 +96,7 @@ class LinkerOptions:
         offered=False,
     )
     motion: float = option(
-        0.0,
+        0.5,
         "A tube that was missed is looked for where it would be, had it gone on as in its last so many seconds; 0: "
         "where it was seen last.",
         low=0.0,
@@ -156,14 +156,14 @@ class LinkerOptions:
     )
     # By time, not by pairs alone: at delta 1 two pairs are 67 ms, in which the same mistake is made twice.
     confirm_time: float = option(
-        0.3,
+        0.5,
         "A tube is tentative until so long after its first box.",
         low=0.0,
         high=60.0,
         unit="s",
     )
     confirm_score: float = option(
-        0.15,
+        0.2,
         "A tube is tentative until its score is this or more after confirm_time; it stays confirmed when its score "
         "falls.",
         low=0.0,
@@ -179,7 +179,7 @@ class LinkerOptions:
     )
     # Without it, patience would shrink with delta: at delta 1 three misses are a tenth of a second.
     min_coasting: float = option(
-        0.5,
+        1.0,
         "A confirmed tube that is missed does not end before its newest seen box is so old.",
         low=0.0,
         high=60.0,
@@ -216,23 +216,32 @@ class LinkerOptions:
         check_options(self, "linker option")
 
 
-PAPER = LinkerOptions(
+_OF_WHOLE_CLIPS = LinkerOptions(
     mode="per_class",
+    nms_iou=0.3,
+    start_score=0.0,
+    start_overlap=1.0,
+    match="both",
+    assignment="greedy",
+    class_weight=0.0,
+    motion=0.0,
+    class_memory=0.0,
+    label_margin=0.0,
+    confirm_time=0.0,
+    confirm_score=0.0,
+    min_coasting=0.5,
+)
+
+PAPER = replace(
+    _OF_WHOLE_CLIPS,
     nms_iou=0.45,
     match="score",
     iou_threshold=0.1,
     lost_iou_threshold=0.1,
     shared_box="old",
-    start_score=0.0,
-    class_memory=0.0,
-    label_margin=0.0,
-    confirm_time=0.0,
-    confirm_score=0.0,
     min_coasting=0.0,
 )
 """Linking as the paper and its release describe it; where they are silent, the plainest choice."""
 
-PER_CLASS = LinkerOptions(
-    mode="per_class", start_score=0.0, class_memory=0.0, label_margin=0.0, confirm_time=0.0, confirm_score=0.0
-)
+PER_CLASS = _OF_WHOLE_CLIPS
 """For the paper's measure: its tables score each class's tubes by themselves, over clips that show one action."""

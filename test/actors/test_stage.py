@@ -117,3 +117,15 @@ def test_what_speaks_for_unwanted_labels_speaks_for_other() -> None:
     found = step(stage, 1, [0.3, 0.1])
     np.testing.assert_allclose(found.class_scores, [0.3 * 0.75, 0, 0.3 * 0.25 + 0.7], atol=1e-5)
     assert stage.labels[found.label] == "other"
+
+
+def test_a_tube_is_confirmed_by_the_score_of_both_and_stays_confirmed() -> None:
+    stage, _ = stage_of(wave=0.5, other=0.5)
+    stage.confirm_score = 0.5
+    step(stage, 0, [0.1, 0.3])
+    low = step(stage, 1, [0.3, 0.1])  # 0.3 * 0.25 + 0.7 * 0.5
+    assert (low.state, low.label) == (TubeState.TENTATIVE, 1)
+    high = step(stage, 2, [0.1, 0.4])
+    assert high.state == TubeState.ACTIVE
+    assert high.score > 0.5
+    assert step(stage, 3, [0.3, 0.1]).state == TubeState.ACTIVE

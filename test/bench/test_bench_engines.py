@@ -70,7 +70,7 @@ def test_without_torch_the_published_way_is_left_out_and_that_is_said(
 def test_the_pipeline_is_timed_with_the_image_resized_where_it_is_told(folder: Path) -> None:
     found = run("pipeline", "--model", str(folder), "--threads", "1", "--frames", "10", "--resize", "device", "--json")
     assert found["resize"] == "device"
-    assert set(found["milliseconds"]) == {"flow", "encode", "detect", "link", "whole"}
+    assert set(found["milliseconds"]) == {"flow", "encode", "detect", "link", "look", "whole"}
     assert 0 < found["milliseconds"]["encode"]["median"] < found["milliseconds"]["whole"]["median"]
 
 

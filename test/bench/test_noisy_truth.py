@@ -16,7 +16,7 @@ from amtnet_ros.bench.noisy_truth import Noise, noisy_pairs, perfect_tubes
 from amtnet_ros.bench.tubes import BLOCK, DAY, WINDOW, sampled
 from amtnet_ros.contracts import TubeState, TubeUpdate
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
-from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker
+from amtnet_ros.tubes import PAPER, PER_CLASS, LinkerOptions, TubeLinker
 
 CLEAN = Noise(miss=0, jitter=0, mislabel=0, duplicates=0, clutter=0, false=0, linger=0)
 
@@ -69,7 +69,7 @@ def test_without_noise_linking_is_perfect(mode):
     made = dataset(video("a"), video("b", begin=0, end=60, labels=(0,)))
     pairs = {name: noisy_pairs(made.videos[name], 3, 1, CLEAN, 0) for name in made.test}
     micro = {name: [pair.micro_tubes for pair in some] for name, some in pairs.items()}
-    scores = link_all(made, micro, 1, LinkerOptions(mode=mode))
+    scores = link_all(made, micro, 1, replace(PER_CLASS, mode=mode))
     assert scores.video_maps["act"].at(0.5) == 1
     assert (scores.identity.switches, scores.identity.fragmentations, scores.missed) == (0, 0, 0)
     assert (scores.following.switches, scores.following.people) == (0, 3)
@@ -115,7 +115,7 @@ def test_following_counts_a_switch_whatever_the_label():
 
     def update(frame, *tubes):
         empty = TubeLinker(3).end().tubes
-        template = TubeLinker(3, LinkerOptions(confirm_after=1))
+        template = TubeLinker(3, replace(PER_CLASS, mode="actor", confirm_after=1))
         (tube,) = template.update(noisy_pairs(truth, 3, 1, CLEAN, 0)[0].micro_tubes, 1).tubes
         made = [
             tube._replace(id=i, score=score, label=0, boxes=box[frame : frame + 1], state=TubeState.ACTIVE)
@@ -128,9 +128,10 @@ def test_following_counts_a_switch_whatever_the_label():
 
 
 def test_each_variant_is_named_by_what_it_changes():
-    named = dict(variants(LinkerOptions(mode="actor")))
-    assert named["defaults"] == LinkerOptions(mode="actor")
-    assert named["match=iou"] == LinkerOptions(mode="actor", match="iou")
+    base = replace(PER_CLASS, mode="actor")
+    named = dict(variants(base))
+    assert named["defaults"] == base
+    assert named["match=iou"] == replace(base, match="iou")
     assert named["as in the paper"] == replace(PAPER, mode="actor")
     assert len(set(named.values())) == len(named)
 

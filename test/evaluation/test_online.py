@@ -8,7 +8,14 @@ from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.detections import VideoDetections
 from amtnet_ros.evaluation.linking import MIN_BOXES, SHARES, ever_active, link_video, observed_frames
-from amtnet_ros.evaluation.online import IdentityErrors, detection_delays, identity_errors, score_observed
+from amtnet_ros.evaluation.online import (
+    IdentityErrors,
+    IdentityScore,
+    detection_delays,
+    identity_errors,
+    identity_score,
+    score_observed,
+)
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.evaluation.video_map import ACT, ROAD
 from amtnet_ros.tubes import PER_CLASS, LinkerOptions
@@ -118,6 +125,33 @@ class TestIdentity:
             update(2, make_tube(2, [], [], state=TubeState.ENDED)),
         ]
         assert ever_active(updates) == {2}
+
+
+class TestWhoIsWho:
+    """Two actors of two classes over ten frames; who is followed, not what is said of him, counts."""
+
+    VIDEO = video((0, range(10), [BOX] * 10), (1, range(10), [FAR] * 10))
+
+    def test_a_tube_for_each_is_perfect(self):
+        tubes = [make_tube(1, range(10), [BOX] * 10, label=2), make_tube(2, range(10), [FAR] * 10, label=2)]
+        assert identity_score(self.VIDEO, tubes, {1, 2}).idf1 == 1
+        assert identity_errors(self.VIDEO, tubes, {1, 2}, any_class=True).switches == 0
+
+    def test_tubes_that_swap_lose_the_shorter_part(self):
+        tubes = [
+            make_tube(1, range(10), [BOX] * 7 + [FAR] * 3, label=2),
+            make_tube(2, range(10), [FAR] * 7 + [BOX] * 3, label=2),
+        ]
+        assert identity_score(self.VIDEO, tubes, {1, 2}) == IdentityScore(right=14, actors=20, tubes=20)
+        errors = identity_errors(self.VIDEO, tubes, {1, 2}, any_class=True)
+        assert (errors.switches, errors.followed) == (2, 20)
+        assert identity_errors(self.VIDEO, tubes, {1, 2}).followed == 0, "of the wrong class"
+
+    def test_a_tube_on_nobody_and_an_actor_without_a_tube_count_against_it(self):
+        nowhere = [BOX[0] + 1000, BOX[1], BOX[2] + 1000, BOX[3]]
+        tubes = [make_tube(1, range(10), [BOX] * 10, label=2), make_tube(2, range(5, 15), [nowhere] * 10, label=2)]
+        assert identity_score(self.VIDEO, tubes, {1, 2}) == IdentityScore(right=10, actors=20, tubes=15)
+        assert identity_score(self.VIDEO, tubes, {1}).idf1 == pytest.approx(20 / 30)
 
 
 class TestObserved:

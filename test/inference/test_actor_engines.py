@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from actor_models import TINY_FEATURES, TINY_SIDE, to_answers, with_actor, write_real_actor, write_tiny_actor
-from tiny_models import LABELS
+from tiny import LABELS
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine

@@ -11,7 +11,7 @@ import pytest
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.media.drawing import Style, TubePainter, colour_of
 
-LABELS = ("walk", "jump")
+LABELS = ("walk", "jump", "other")
 BOX = (100.0, 120.0, 180.0, 220.0)
 QUIET = Style(trail_length=0)
 
@@ -21,12 +21,13 @@ def tube(
     boxes: list[tuple[float, float, float, float]],
     state: TubeState = TubeState.ACTIVE,
     number: int = 1,
+    label: int = 0,
 ) -> Tube:
     count = len(stamps)
     return Tube(
         id=number,
         state=state,
-        label=0,
+        label=label,
         score=0.5,
         class_scores=np.array([0.5, 0.1], dtype=np.float32),
         start_stamp=0,
@@ -190,6 +191,32 @@ def test_the_caption_says_who_what_how_sure_and_since_when() -> None:
     painter = TubePainter(LABELS)
     assert painter.caption(tube([2_500_000_000], [BOX]), 2_500_000_000) == "#1 walk 0.50 2.5s"
     assert painter.caption(tube([0], [BOX], TubeState.COASTING), 0).endswith("coasting")
+
+
+def test_who_does_none_of_the_actions_is_thin_grey_and_without_score() -> None:
+    acting = TubePainter(LABELS, QUIET)
+    acting.update(update(tube([0], [BOX])))
+    idle = TubePainter(LABELS, QUIET)
+    idle.update(update(tube([0], [BOX], label=2)))
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    picture = idle.draw(black, 0)
+    red, green, blue = picture[picture.any(axis=-1)].astype(int).T
+    assert (red == green).all()
+    assert (green == blue).all()
+    below = slice(int(BOX[3]) - 10, None)
+    assert 0 < (picture[below].any(axis=-1)).sum() < 0.6 * (acting.draw(black, 0)[below].any(axis=-1)).sum()
+    assert idle.caption(tube([0], [BOX], label=2), 1_000_000_000) == "#1 other 1.0s"
+
+
+def test_a_late_image_has_the_label_and_the_state_of_its_own_time() -> None:
+    painter = TubePainter(LABELS, QUIET, delay=3)
+    painter.update(update(tube([0], [BOX], label=2), stamp=0))
+    painter.update(update(tube([1], [BOX], TubeState.TENTATIVE), stamp=1))
+    painter.update(update(tube([2], [BOX]), stamp=2))
+    painter.update(update(tube([], [], TubeState.ENDED), stamp=3))
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    edges = [painter.draw(black, stamp)[int(BOX[3]) - 1, int(BOX[0]) + 40].tolist() for stamp in range(3)]
+    assert edges == [[160, 160, 160], [0, 0, 0], list(colour_of(1))]
 
 
 def test_colours_are_stable_bright_and_far_apart_from_one_id_to_the_next() -> None:

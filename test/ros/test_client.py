@@ -248,6 +248,19 @@ def test_a_message_that_is_old_on_arrival_starts_nothing_and_ends_what_goes_on(
     assert "more than max_age (30 s)" in capfd.readouterr().err
 
 
+def test_the_farewell_of_a_detector_without_images_is_no_sign_of_life(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard = Heard(stage, max_age=30.0)
+    now = seconds_now()
+    heard.feed(update(now - 31, tube(1, E, [])))
+    assert not heard.client.hears
+    heard.feed(update(now, tube(1, A, [now])), update(now - 31, tube(1, E, [])))
+    assert heard.events == [("start", 1), ("end", 1)]
+    assert heard.actions[-1].reason == "ended"
+    assert "max_age" not in capfd.readouterr().err
+
+
 def test_in_simulated_time_the_age_is_that_of_the_simulation(stage: Stage) -> None:
     stage.node.set_parameters([Parameter("use_sim_time", value=True)])
     clock = stage.node.create_publisher(ClockMessage, "/clock", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_tubes_of_a_real_clip_are_recorded_and_drawn(data_root: Path, tmp_path: 
     done = demo(tmp_path, str(clip), "--model", "light")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Action tubes" in done.stdout
+    assert re.search(r"^ +\d+\.\d s  #\d+ \w+ begins [01]\.\d\d$", done.stdout, re.MULTILINE)
     tubes = [json.loads(line) for line in (tmp_path / "out/demo/tubes.jsonl").read_text().splitlines()]
     assert any(tube["confirmed"] for tube in tubes)
     with av.open(str(clip)) as source, av.open(str(tmp_path / "out/demo/tubes.mp4")) as video:
@@ -60,11 +62,20 @@ def test_an_unknown_model_ends_it_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("light" not in list_models(), reason="the model `light` is not in models/")
-def test_finding_nothing_is_a_failure_that_says_so(tmp_path: Path) -> None:
+def test_finding_nothing_ends_well_and_says_so(tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", label=0, seed=1, n_frames=2)  # one pair of frames confirms no tube
     done = demo(tmp_path, "clip.mp4", "--model", "light")
+    assert done.returncode == 0, done.stderr
+    assert "No action tube was found in clip.mp4" in done.stdout
+    assert (tmp_path / "out/demo/tubes.jsonl").exists()
+    assert (tmp_path / "out/demo/tubes.mp4").exists()
+
+
+def test_a_missing_webcam_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--camera", "97")
     assert done.returncode == 2
-    assert "amtnet: no action tube was found in clip.mp4" in done.stderr
+    assert done.stderr == "amtnet: /dev/video97: there is no such webcam; `ls /dev/video*` shows those there are\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_clip_that_is_not_what_it_should_be_is_refused(tmp_path: Path) -> None:

@@ -128,12 +128,13 @@ def test_a_camera_that_stalls_and_returns_is_named_and_looked_at_again(stage: St
     detector = stage.detector(image_timeout=1.0)
     stage.film(repeat(WHITE), until=lambda: any(message.tubes for message in stage.tubes))
     detector.wait_for("although it has 1 publisher(s)")
+    old = {tube.id for message in stage.tubes for tube in message.tubes}
+    wait_until(lambda: old <= {number for _, number in ends(stage.tubes)}, "what was seen before the stall ends")
     before = len(stage.tubes)
     later = stamps_of(stage.tubes)[-1] + 5 * SECOND
     stage.film(repeat(WHITE), until=lambda: len(stage.tubes) > before + 3, start=later)
     assert len(sessions(stage.tubes)) == 1, "time has only gone on"
-    old = {tube.id for message in stage.tubes[:before] for tube in message.tubes}
-    wait_until(lambda: old <= {number for _, number in ends(stage.tubes)}, "what was seen before the stall ends")
+    assert not old & {tube.id for message in stage.tubes[before:] for tube in message.tubes}
 
 
 def test_two_cameras_in_two_namespaces_do_not_mix(stage: Stage) -> None:

@@ -18,11 +18,11 @@ from lively import lively  # noqa: E402
 
 from amtnet_ros.cli.train import train  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
+from amtnet_ros.model.checkpoint import load_checkpoint  # noqa: E402
 from amtnet_ros.model.movinet import MoViNet  # noqa: E402
 from amtnet_ros.training.actor_config import ActorExperiment  # noqa: E402
 from amtnet_ros.training.actor_learner import ActorBatch, ActorLearner  # noqa: E402
 from amtnet_ros.training.actor_loss import answer_loss, forgetting  # noqa: E402
-from amtnet_ros.training.checkpoint import load_checkpoint  # noqa: E402
 from amtnet_ros.training.config import make_experiment, read_content  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "config" / "train" / "actor.yaml"

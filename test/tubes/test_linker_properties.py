@@ -179,7 +179,7 @@ def test_suppression_across_classes_is_that_of_torchvision(micro, threshold):
 )
 @settings(max_examples=100, deadline=None)
 def test_no_assignment_is_better_than_the_optimal_one(tubes, micro, rule):
-    options = LinkerOptions(mode="actor", match=rule, assignment="optimal")
+    options = LinkerOptions(mode="actor", match=rule, assignment="optimal", class_weight=0.0)
     live = LiveTubes.blank(len(tubes), 3, options)
     live.box, live.score, live.frame = tubes.boxes[:, 1], tubes.scores, np.ones(len(tubes), np.int64)
     candidates = Candidates(micro.boxes, micro.labels, micro.scores, micro.class_scores)
