@@ -9,11 +9,20 @@ import yaml
 
 from amtnet_ros.cli.train import train
 from amtnet_ros.errors import UserError
-from amtnet_ros.training.config import Experiment, first_difference, read_experiment, stored_experiment
+from amtnet_ros.training.actor_config import ActorExperiment
+from amtnet_ros.training.config import (
+    Experiment,
+    first_difference,
+    make_experiment,
+    read_content,
+    read_experiment,
+    stored_experiment,
+)
 
 FOLDER = Path(__file__).parents[2] / "config" / "train"
 BASES = ["light"]  # what recipes inherit, no recipes themselves
-CONFIGURATIONS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in BASES)
+ACTOR = FOLDER / "actor.yaml"  # trains the other network, by keys of its own
+CONFIGURATIONS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in BASES and path != ACTOR)
 
 
 @pytest.fixture
@@ -29,6 +38,10 @@ def write(tmp_path):
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_the_configurations_are_valid_and_named_as_their_files(path):
     assert read_experiment(path).name == path.stem
+
+
+def test_the_actor_streams_configuration_is_valid_and_named_as_its_file():
+    assert make_experiment(ActorExperiment, read_content(ACTOR), ACTOR).name == "actor"
 
 
 def test_what_recipes_inherit_is_inherited_and_no_recipe():
