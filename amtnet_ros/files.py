@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from amtnet_ros.errors import UserError
 
@@ -113,3 +115,15 @@ def _reported(path: Path) -> Iterator[None]:
 def _temporary(path: Path) -> Path:
     """Beside the path, so that it can be renamed; of this process, so that two do not meet."""
     return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file in UTF-8 holds. Raises UserError, naming the file and what is wrong with it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not JSON ({error.msg} in line {error.lineno})") from error

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile, cache_folder, whole_folder, write_whole
+from amtnet_ros.files import WholeFile, cache_folder, read_json, whole_folder, write_whole
 
 
 def names(folder):
@@ -112,3 +112,26 @@ def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
     assert str(cache_folder()) == "/scratch/amtnet_ros"
     monkeypatch.setenv("AMTNET_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "not a text file"),
+        (b'{\n"a": }', "not JSON (Expecting value in line 2)"),
+    ],
+)
+def test_what_is_no_json_is_told_with_its_file(tmp_path, content, complaint):
+    path = tmp_path / "rule.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_json(path)
+    assert str(caught.value) == f"{path}: {complaint}"
+
+
+def test_json_is_read_as_utf_8(tmp_path):
+    path = tmp_path / "names.json"
+    path.write_bytes('{"è": [1, 2.5, null]}'.encode())
+    assert read_json(path) == {"è": [1, 2.5, None]}

@@ -23,7 +23,7 @@ from amtnet_ros.deploy.folder import write_card
 from amtnet_ros.deploy.stored_weights import store_in_half
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.actor_moments import Watcher, choose_rule, claimed, moments_of, named
-from amtnet_ros.files import write_whole
+from amtnet_ros.files import read_json, write_whole
 from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ActorRule, Int8, ModelCard, read_card
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.reading import read
@@ -123,12 +123,7 @@ def choose_card_rule(folder: Path, people: Sequence[PersonTrack], store: JpegSto
 
 def read_rule(path: Path) -> ActorRule:
     """The rule of a JSON file. Raises UserError if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not the numbers of a rule ({error})") from error
+    content = read_json(path)
     try:
         return read(ActorRule, content)
     except UserError as error:

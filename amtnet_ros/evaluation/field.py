@@ -8,7 +8,6 @@ it was active for that time, under the label that it has in it. TENTATIVE, COAST
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from amtnet_ros.contracts import NOBODY, OTHER, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import read_json
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 
@@ -93,12 +93,7 @@ def read_field(folder: Path) -> tuple[FieldClip, ...]:
     Raises UserError, naming the clip, for the first thing that is wrong.
     """
     path = folder / CLIPS
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
+    content = read_json(path)
     listed = content.get("clips") if isinstance(content, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{path}: 'clips' must name at least one clip")

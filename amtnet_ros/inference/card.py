@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import read_json
 from amtnet_ros.inference.reading import read, within, written
 
 CARD = "card.json"
@@ -170,16 +170,9 @@ def read_card(folder: Path) -> ModelCard:
     path = folder / CARD
     if not folder.is_dir():
         raise UserError(f"no such model folder: {folder}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{folder}: not a model folder (it has no {CARD})") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON ({error.msg} in line {error.lineno})") from error
+    if not path.exists():
+        raise UserError(f"{folder}: not a model folder (it has no {CARD})")
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and values")
     if content.get("format", FORMAT) != FORMAT:
