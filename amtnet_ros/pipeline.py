@@ -13,7 +13,7 @@ from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Fusion, Rule
 from amtnet_ros.actors.names import parse_actions
 from amtnet_ros.actors.stage import ActorStage
-from amtnet_ros.contracts import Frame, MicroTubes, TubeUpdate, UInt8
+from amtnet_ros.contracts import NOBODY, Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
@@ -301,4 +301,5 @@ def _make_stage(card: ModelCard, options: PipelineOptions, engine: ActorEngine |
         return None
     named = parse_actions(options.actions, card.labels)
     rule = Rule(**{field.name: getattr(card.actor.rule, field.name) for field in fields(Rule)})
-    return ActorStage(Actors(engine, options.max_looks), Fusion(card.actions, card.actor.answers, rule, named))
+    nobody = card.actor.answers.index(NOBODY) if rule.whole > 0 else None
+    return ActorStage(Actors(engine, options.max_looks, nobody), Fusion(card.actions, card.actor.answers, rule, named))

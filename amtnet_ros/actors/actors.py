@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from amtnet_ros.actors.crops import cut, is_visible, square_around
-from amtnet_ros.actors.memory import Answer, Person
+from amtnet_ros.actors.crops import cut, is_visible, square_around, whole_view
+from amtnet_ros.actors.memory import Answer, Memory, Person
 from amtnet_ros.actors.schedule import Schedule
 from amtnet_ros.contracts import Float32, Frame, UInt8
 from amtnet_ros.inference.actor_contract import ActorEngine
@@ -19,9 +19,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActorCounters:
-    """Since the start: looks, one of one person each; crowded: steps in which somebody had to wait for a turn."""
+    """Since the start: looks, one of one person each; whole: looks at the whole picture; crowded: steps in which
+    somebody had to wait for a turn.
+    """
 
     looks: int = 0
+    whole: int = 0
     crowded: int = 0
 
 
@@ -30,11 +33,17 @@ class Actors:
 
     counters: see `ActorCounters`. waiting: persons who have no turn now. too_slow: whether the camera (or the
     processing) brings too few pictures a second to tell movements; then nobody is looked at.
+
+    While somebody is alone in view, the whole picture can be looked at beside the person: it shows what is around them,
+    and all of a large movement. Of several people it could not tell whose action it shows.
     """
 
-    def __init__(self, engine: ActorEngine, at_once: int = 4) -> None:
-        """at_once: persons looked at in one step, at most."""
-        self._engine, self._schedule = engine, Schedule(at_once)
+    def __init__(self, engine: ActorEngine, at_once: int = 4, nobody: int | None = None) -> None:
+        """at_once: persons looked at in one step, at most.
+
+        nobody: the answer that means that a box is wrong, by number; None: the whole picture is not looked at.
+        """
+        self._engine, self._schedule, self._nobody = engine, Schedule(at_once), nobody
         self.counters = ActorCounters()
         self._told = False
         self.reset()
@@ -51,6 +60,8 @@ class Actors:
         """Forget everybody; a stream begins anew."""
         self._schedule.reset()
         self._persons: dict[int, Person] = {}
+        self._whole = Memory()
+        self._alone: int | None = None
         self._stamp: int | None = None
 
     def close(self) -> None:
@@ -73,32 +84,49 @@ class Actors:
             person.box.add(frame.stamp, boxes[tube])
             if tube not in self._schedule.in_turn:
                 person.forget()
-        pictures = {tube: picture for tube in due if (picture := self._picture(frame, self._persons[tube])) is not None}
+        views = [(self._persons[tube], self._picture(frame, tube)) for tube in due]
+        pictures: list[tuple[Memory, UInt8]] = [(view, picture) for view, picture in views if picture is not None]
+        self.counters.looks += len(pictures)
+        self._alone = self._who_is_alone()
+        if pictures and self._alone is not None:
+            pictures.append((self._whole, cut(frame.image, whole_view(frame.size), self._engine.picture_size)))
+            self.counters.whole += 1
         if pictures:
             self._ask(frame.stamp, pictures)
         answers = ((tube, person.answer(frame.stamp)) for tube, person in self._persons.items())
         return {tube: answer for tube, answer in answers if answer is not None}
 
-    def _picture(self, frame: Frame, person: Person) -> UInt8 | None:
+    def whole(self, tube: int) -> Answer | None:
+        """What the whole picture says of a person, after `look`: None unless the person is alone in view."""
+        return self._whole.answer(self._stamp) if self._stamp is not None and tube == self._alone else None
+
+    def _who_is_alone(self) -> int | None:
+        """The only tube that may be of somebody; None where there is none, or several, or where nobody asks."""
+        if self._nobody is None:
+            return None
+        somebody = [tube for tube, person in self._persons.items() if not person.is_answered_by(self._nobody)]
+        return somebody[0] if len(somebody) == 1 else None
+
+    def _picture(self, frame: Frame, tube: int) -> UInt8 | None:
         """What is seen of a person; None where there is nothing to see."""
-        box = person.box.mean
+        box = self._persons[tube].box.mean
         if box is None or not is_visible(box, frame.size):
             return None
         return cut(frame.image, square_around(box), self._engine.picture_size)
 
-    def _ask(self, stamp: int, pictures: Mapping[int, UInt8]) -> None:
-        persons = [self._persons[tube] for tube in pictures]
-        earlier = [person.earlier(stamp, self._engine.n_features) for person in persons]
+    def _ask(self, stamp: int, pictures: Sequence[tuple[Memory, UInt8]]) -> None:
+        """pictures: of each view, with what is remembered of it."""
+        views = [view for view, _ in pictures]
+        earlier = [view.earlier(stamp, self._engine.n_features) for view in views]
         look = self._engine.look(
-            np.stack(list(pictures.values())),
-            [person.memory for person in persons],
+            np.stack([picture for _, picture in pictures]),
+            [view.memory for view in views],
             np.stack([total for total, _ in earlier]),
             np.array([count for _, count in earlier], np.float32),
         )
-        rows = zip(persons, look.features, look.memories, look.answers, look.names, strict=True)
-        for person, features, memory, answers, names in rows:
-            person.remember(stamp, features, memory, Answer(answers, names))
-        self.counters.looks += len(persons)
+        rows = zip(views, look.features, look.memories, look.answers, look.names, strict=True)
+        for view, features, memory, answers, names in rows:
+            view.remember(stamp, features, memory, Answer(answers, names))
 
     def _tell(self) -> None:
         """Say once what the stream cannot do here; count how often somebody waits."""

@@ -35,6 +35,11 @@ def square_around(box: Float32, margin: float = MARGIN) -> View:
     return View((x1 + x2) / 2, (y1 + y2) / 2, side, side)
 
 
+def whole_view(size: tuple[int, int]) -> View:
+    """All of a picture (width, height)."""
+    return View(size[0] / 2, size[1] / 2, *size)
+
+
 def is_visible(box: Float32, size: tuple[int, int]) -> bool:
     """Whether there is anything to see of a box x1 y1 x2 y2 in a picture (width, height): its centre lies inside."""
     x1, y1, x2, y2 = (float(v) for v in box)

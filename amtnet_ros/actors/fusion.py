@@ -22,12 +22,27 @@ LEAST = 1e-6
 """Below this no probability goes, so that no answer is ever impossible."""
 
 
+class Said(NamedTuple):
+    """Distributions over the K actions, `other` and `nobody`, each (..., K + 2), of one moment or of many.
+
+    light: of the two-stream network. taught, names: of the stream that looks at the person, by its own answers and by
+    Kinetics' names. whole_taught, whole_names: the same of the whole picture; the person's where it says nothing.
+    """
+
+    light: Float64
+    taught: Float64
+    names: Float64
+    whole_taught: Float64
+    whole_names: Float64
+
+
 @dataclass(frozen=True)
 class Rule:
     """The numbers of the rule, chosen on groups held out of the training clips (`evaluation.fusion`).
 
     w_light, w_taught, w_names: weights of the two-stream network, of the stream's own answers, and of its names; they
     sum to 1. temperature: above 1 the answers become less certain. other: what is added to the logarithm of `other`.
+    whole: the share that the whole picture has in what the stream says of somebody who is alone in it.
     """
 
     w_light: float
@@ -35,10 +50,13 @@ class Rule:
     w_names: float
     temperature: float = 1.0
     other: float = 0.0
+    whole: float = 0.0
 
-    def join(self, light: Float64, taught: Float64, names: Float64) -> Float64:
-        """Three distributions, each (..., K + 2) over K actions, `other` and `nobody`, → one."""
-        mixed = self.w_light * light + self.w_taught * taught + self.w_names * names
+    def join(self, said: Said) -> Float64:
+        """What was said, five distributions over K actions, `other` and `nobody`, → one, (..., K + 2)."""
+        taught = (1 - self.whole) * said.taught + self.whole * said.whole_taught
+        names = (1 - self.whole) * said.names + self.whole * said.whole_names
+        mixed = self.w_light * said.light + self.w_taught * taught + self.w_names * names
         logits = np.log(np.maximum(mixed, LEAST))
         logits[..., -2] += self.other
         logits /= self.temperature
@@ -74,26 +92,34 @@ class Fusion:
             group[list(asked.names)] = g
         self._cell, self._cells = group * (self._n + 1) + base, (len(named) + 1, self._n + 1)
 
-    def inputs(self, light: Float32, answer: Answer) -> tuple[Float64, Float64, Float64]:
+    def inputs(self, light: Float32, answer: Answer, whole: Answer | None = None) -> Said:
         """What `Rule.join` takes: each (K + 2,).
 
-        light: (K,), the two-stream network's class scores, which need not sum to 1: it knows no `other`.
+        light: (K,), the two-stream network's class scores, which need not sum to 1: it knows no `other`. answer: of the
+        person; whole: of the whole picture, where it may speak for the person.
         """
-        taught = answer.answers[self._order].astype(np.float64)
-        return self._alone(light), taught, np.append(self._by_name(answer.names).sum(axis=0), 0.0)
+        taught, names = self._of_view(answer)
+        whole_taught, whole_names = self._of_view(whole or answer)
+        # Whether the box is wrong the whole picture cannot say.
+        somebody = whole_taught[:-1] * ((1 - taught[-1]) / max(float(whole_taught[:-1].sum()), LEAST))
+        return Said(self._alone(light), taught, names, np.append(somebody, taught[-1]), whole_names)
 
     def widened(self, light: Float32) -> Float32:
         """(K,) class scores of the two-stream network alone → (L,): nothing is said of the other labels."""
         return np.append(light, np.zeros(len(self.labels) - self._n)).astype(np.float32)
 
-    def join(self, light: Float32, answer: Answer) -> Joined:
-        """light: as in `inputs`."""
-        joined = self.rule.join(*self.inputs(light, answer))
+    def join(self, light: Float32, answer: Answer, whole: Answer | None = None) -> Joined:
+        """Arguments as of `inputs`. An action asked for by names takes its share by what the person's names say."""
+        joined = self.rule.join(self.inputs(light, answer, whole))
         by_name = self._by_name(answer.names)
         shares = by_name / np.maximum(by_name.sum(axis=0), 1e-12)
         spread = shares * joined[:-1]
         scores = np.append(joined[:-1] - spread[1:].sum(axis=0), spread[1:].sum(axis=1))
         return Joined(np.maximum(scores, 0).astype(np.float32), float(joined[-1]))
+
+    def _of_view(self, answer: Answer) -> tuple[Float64, Float64]:
+        names = np.append(self._by_name(answer.names).sum(axis=0), 0.0)
+        return answer.answers[self._order].astype(np.float64), names
 
     def _alone(self, light: Float32) -> Float64:
         total = float(light.sum())

@@ -17,7 +17,7 @@ LEAST_PICTURES = 2
 
 
 class Answer(NamedTuple):
-    """What the stream says of a person's last second; both sum to 1.
+    """What the stream says of the last second of a view; both sum to 1.
 
     answers: (A,), of what it was taught, in the card's order. names: (600,), of Kinetics' classes.
     """
@@ -26,14 +26,13 @@ class Answer(NamedTuple):
     names: Float32
 
 
-class Person:
-    """One tube's. Bounded: half a second of boxes, a second of features, one memory, one answer.
+class Memory:
+    """Of one view that is looked at. Bounded: a second of features, the network's own memory, one answer.
 
     memory: the engine's own, None before the first picture.
     """
 
     def __init__(self) -> None:
-        self.box = SmoothBox()
         self.forget()
 
     def forget(self) -> None:
@@ -66,3 +65,15 @@ class Person:
         if len(self._features) < LEAST_PICTURES or not 0 <= stamp - self._features[-1][0] <= SECOND:
             return None
         return self._answer
+
+    def is_answered_by(self, answer: int) -> bool:
+        """Whether this answer, by number, was the likeliest when the view was last looked at."""
+        return self._answer is not None and int(self._answer.answers.argmax()) == answer
+
+
+class Person(Memory):
+    """One tube's. box: half a second of boxes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = SmoothBox()

@@ -80,7 +80,7 @@ class ActorStage:
     def _answer(self, tube: Tube, answer: Answer | None) -> None:
         known = self._known[tube.id]
         if answer is not None:
-            known.joined = self.fusion.join(tube.class_scores, answer)
+            known.joined = self.fusion.join(tube.class_scores, answer, self.actors.whole(tube.id))
         elif self.actors.too_slow:
             known.joined = None
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtnet_ros.actors.crops import MARGIN, View, cut, square_around
+from amtnet_ros.actors.crops import MARGIN, View, cut, square_around, whole_view
 from amtnet_ros.contracts import Bool, Float32, UInt8
 from amtnet_ros.data.actor_tracks import NOBODY, OTHER, PersonTrack, Tracks
 from amtnet_ros.data.empty_places import LENGTH, Stretch, draw_empty_square
@@ -152,7 +152,7 @@ def plain_clip(track: PersonTrack, store: JpegStore, size: int, view: str = "per
         numbers = np.full(min(len(numbers), 10), numbers[-1])
     images = [store.frame(track.video, track.first + int(number)) for number in numbers]
     if view == "whole":
-        views = [View(image.shape[1] / 2, image.shape[0] / 2, *image.shape[1::-1]) for image in images]
+        views = [whole_view((image.shape[1], image.shape[0])) for image in images]
     else:
         rng = np.random.default_rng(len(track.video) + 1000 * track.first)
         views = [square_around(box) for box in smoothed(track.boxes)[numbers]]

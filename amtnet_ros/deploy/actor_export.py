@@ -105,7 +105,7 @@ def choose_card_rule(folder: Path, people: Sequence[PersonTrack], store: JpegSto
     assert card.actor is not None
     watcher = Watcher(
         Pipeline(make_engine(folder, "cpu"), PipelineOptions(actor_stream=False)),
-        Actors(make_actor_engine(folder, "cpu"), at_once=16),
+        Actors(make_actor_engine(folder, "cpu"), at_once=16, nobody=card.actor.answers.index(NOBODY)),
         Fusion(card.actions, card.actor.answers, Rule(1, 0, 0)),
     )
     seen = [found for track in progress(people) if (found := watcher.watch(track, store)) is not None]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtnet_ros.actors.actors import Actors
-from amtnet_ros.actors.fusion import Float64, Fusion, Rule
+from amtnet_ros.actors.fusion import Float64, Fusion, Rule, Said
 from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Float32, Frame, TubeState, TubeUpdate
 from amtnet_ros.data.actor_tracks import PersonTrack
@@ -35,13 +35,11 @@ CLAIMED = 0.05
 class Seen(NamedTuple):
     """One person in one clip, M moments.
 
-    light, taught, names: (M, K + 2), see `evaluation.fusion.Moments`. right: the index of the right answer.
-    learnt: whether the two-stream network learnt from this clip.
+    said: each (M, K + 2). right: the index of the right answer. learnt: whether the two-stream network learnt from this
+    clip.
     """
 
-    light: Float64
-    taught: Float64
-    names: Float64
+    said: Said
     right: int
     learnt: bool
 
@@ -60,7 +58,7 @@ class Watcher:
     def watch(self, track: PersonTrack, store: JpegStore) -> Seen | None:
         """What both say of a person while the clip runs; None where no tube follows the person."""
         rate = self.pipeline.card.rate
-        rows: list[tuple[Float64, Float64, Float64]] = []
+        rows: list[Said] = []
         boxes: dict[int, Float32] = {}
         self.pipeline.reset()
         self.actors.reset()
@@ -74,12 +72,12 @@ class Watcher:
                 light = {tube.id: tube.class_scores for tube in update.tubes}
                 nearest = _nearest(boxes, track.boxes[update.frame])
                 if nearest in answers:
-                    rows.append(self.fusion.inputs(light[nearest], answers[nearest]))
+                    rows.append(self.fusion.inputs(light[nearest], answers[nearest], self.actors.whole(nearest)))
         if not rows:
             return None
-        said, taught, names = (np.stack(of_moments) for of_moments in zip(*rows, strict=True))
+        said = Said(*map(np.stack, zip(*rows, strict=True)))
         right = self.fusion.labels.index(track.answers[0])
-        return Seen(said, taught, names, right, learnt=track.source[0] == "jhmdb21")
+        return Seen(said, right, learnt=track.source[0] == "jhmdb21")
 
 
 def _newest_boxes(update: TubeUpdate, before: dict[int, Float32]) -> dict[int, Float32]:
@@ -101,15 +99,13 @@ def _nearest(boxes: dict[int, Float32], person: Float32) -> int | None:
 def moments_of(seen: Sequence[Seen], seed: int = 0) -> Moments:
     """The moments of all clips, each clip with the same weight; half of all weight is that of `other`."""
     seen = _as_if_not_learnt(seen, np.random.default_rng(seed))
-    n_answers = seen[0].light.shape[1]
+    n_answers = seen[0].said.light.shape[1]
     other = n_answers - 2
     shares = np.array([one.right == other for one in seen])
     weights = np.where(shares, 0.5 / max(shares.sum(), 1), 0.5 / max((~shares).sum(), 1))
-    lengths = [len(one.light) for one in seen]
+    lengths = [len(one.said.light) for one in seen]
     return Moments(
-        light=np.concatenate([one.light for one in seen]),
-        taught=np.concatenate([one.taught for one in seen]),
-        names=np.concatenate([one.names for one in seen]),
+        said=Said(*map(np.concatenate, zip(*(one.said for one in seen), strict=True))),
         right=np.repeat([one.right for one in seen], lengths),
         weights=np.repeat(weights / lengths, lengths),
     )
@@ -118,18 +114,19 @@ def moments_of(seen: Sequence[Seen], seed: int = 0) -> Moments:
 def _as_if_not_learnt(seen: Sequence[Seen], rng: np.random.Generator) -> list[Seen]:
     """See the top of this file."""
     learnt = [one for one in seen if one.learnt]
-    strange = np.concatenate([one.light for one in seen if not one.learnt] or [np.zeros((0, 0))])
+    strange = np.concatenate([one.said.light for one in seen if not one.learnt] or [np.zeros((0, 0))])
     if not learnt or not len(strange):
         return list(seen)
     by_heart, taught = (
         np.mean([_is_right(said, one.right) for one, said in zip(learnt, of, strict=True)])
-        for of in ([one.light for one in learnt], [one.taught for one in learnt])
+        for of in ([one.said.light for one in learnt], [one.said.taught for one in learnt])
     )
     replaced = max(0.0, 1 - float(taught) / max(float(by_heart), 1e-9))
     out = []
     for one in seen:
         if one.learnt and rng.random() < replaced:
-            one = one._replace(light=strange[rng.integers(len(strange), size=len(one.light))])
+            drawn = rng.integers(len(strange), size=len(one.said.light))
+            one = one._replace(said=one.said._replace(light=strange[drawn]))
         out.append(one)
     return out
 
@@ -153,9 +150,9 @@ def choose_rule(moments: Moments) -> Rule:
 
 def claimed(rule: Rule, moments: Moments) -> float:
     """Of people who do something else, the share of the time in which an action is claimed."""
-    other = moments.light.shape[1] - 2
+    other = moments.said.light.shape[1] - 2
     rows = moments.right == other
-    said = rule.join(moments.light[rows], moments.taught[rows], moments.names[rows]).argmax(axis=1)
+    said = rule.join(Said(*(x[rows] for x in moments.said))).argmax(axis=1)
     return float(np.average(said < other, weights=moments.weights[rows]))
 
 
@@ -164,8 +161,8 @@ def named(rule: Rule, moments: Moments, with_other: bool) -> float:
 
     with_other: whether `other` may be said; else the likeliest action counts.
     """
-    other = moments.light.shape[1] - 2
+    other = moments.said.light.shape[1] - 2
     rows = moments.right < other
-    joined = rule.join(moments.light[rows], moments.taught[rows], moments.names[rows])
+    joined = rule.join(Said(*(x[rows] for x in moments.said)))
     said = joined[:, : None if with_other else other].argmax(axis=1)
     return float(np.average(said == moments.right[rows], weights=moments.weights[rows]))

@@ -81,6 +81,7 @@ class ActorRule:
     w_names: float = within(least=0)
     temperature: float = within(above=0)
     other: float
+    whole: float = within(0.0, least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)

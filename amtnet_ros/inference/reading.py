@@ -21,13 +21,19 @@ _WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true
 
 
 def within(
-    default: Any = _MISSING, *, least: float | None = None, above: float | None = None, called: str | None = None
+    default: Any = _MISSING,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    called: str | None = None,
 ) -> Any:
-    """A dataclass's field. least, above: the bound of a number, which may, or may not, be reached.
+    """A dataclass's field. least, above: the lower bound of a number, which may, or may not, be reached.
 
-    called: its name in the file, where that is another one.
+    most: the greatest number. called: its name in the file, where that is another one.
     """
-    return dataclasses.field(default=default, metadata={"least": least, "above": above, "called": called})
+    bounds = {"least": least, "above": above, "most": most, "called": called}
+    return dataclasses.field(default=default, metadata=bounds)
 
 
 def read(kind: type[Record], content: Mapping[str, Any]) -> Record:
@@ -115,8 +121,10 @@ def _plain(kind: type, value: Any, where: str) -> Any:
 
 
 def _check_bounds(bounds: Mapping[str, Any], value: Any, where: str) -> None:
-    least, above = bounds.get("least"), bounds.get("above")
+    least, above, most = bounds.get("least"), bounds.get("above"), bounds.get("most")
     if least is not None and value < least:
         raise UserError(f"{where}: must be {least:g} or more, not {value!r}")
     if above is not None and value <= above:
         raise UserError(f"{where}: must be more than {above:g}, not {value!r}")
+    if most is not None and value > most:
+        raise UserError(f"{where}: must be {most:g} or less, not {value!r}")

@@ -12,7 +12,7 @@ import pytest
 from numpy_engines import CountingEngine
 
 from amtnet_ros.actors.actors import Actors
-from amtnet_ros.actors.crops import cut, square_around
+from amtnet_ros.actors.crops import View, cut, square_around
 from amtnet_ros.contracts import Float32, Frame
 
 SECOND = 1_000_000_000
@@ -41,6 +41,46 @@ def test_an_answer_is_of_the_last_second() -> None:
     assert (mean, seen, earlier) == (150, 55, 9)
     mean, seen, earlier = watch(actors, 5.5, 6, {1: BOX}, brightness=100)[1].answers
     assert (mean, seen, earlier) == (100, 60, 9)
+
+
+def test_somebody_alone_is_looked_at_with_the_whole_picture() -> None:
+    engine = CountingEngine()
+    actors = Actors(engine, nobody=2)
+    image = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    for i in range(2):
+        actors.look(Frame(i, i * SECOND // 10, image), {1: BOX})
+    assert engine.batches == [2, 2]
+    np.testing.assert_array_equal(engine.pictures[-1], cut(image, View(80, 60, 160, 120), 16))
+    whole = actors.whole(1)
+    assert whole is not None
+    assert whole.answers[0] == pytest.approx(engine.pictures[-1].mean(), abs=1e-3)
+    assert (whole.answers[1], actors.counters.looks, actors.counters.whole) == (2, 2, 2)
+    assert actors.whole(5) is None, "of somebody who is not there nothing is said"
+
+
+def test_of_several_people_the_whole_picture_says_nothing() -> None:
+    engine = CountingEngine()
+    actors = Actors(engine, nobody=2)
+    watch(actors, 0, 1, {1: BOX, 2: BOX + 30})
+    assert (actors.whole(1), actors.whole(2), set(engine.batches)) == (None, None, {2})
+
+
+def test_who_is_beside_a_box_of_nobody_is_alone() -> None:
+    actors = Actors(CountingEngine(), nobody=0)  # the first answer is the brightness: where it is bright nobody is
+    image = np.zeros((120, 400, 3), np.uint8)
+    image[:, :200] = 255
+    boxes = {1: BOX, 2: BOX + np.array([250, 0, 250, 0], np.float32)}
+    for i in range(5):
+        actors.look(Frame(i, i * SECOND // 10, image), boxes)
+    assert actors.whole(1) is None
+    assert actors.whole(2) is not None
+
+
+def test_the_whole_picture_is_not_looked_at_unless_asked_for() -> None:
+    engine = CountingEngine()
+    actors = Actors(engine)
+    watch(actors, 0, 1, {1: BOX})
+    assert (actors.whole(1), set(engine.batches)) == (None, {1})
 
 
 def test_of_one_picture_nothing_is_said() -> None:

@@ -13,6 +13,18 @@ ACTIONS = ("clap", "sit", "wave")
 ANSWERS = ("nobody", "clap", "sit", "wave", "other")  # the graph may have an order of its own
 
 
+def test_the_whole_picture_has_its_share_and_does_not_say_whether_a_box_is_wrong() -> None:
+    fusion = Fusion(ACTIONS, ANSWERS, Rule(0, 1, 0, whole=0.25))
+    person, whole = answer({}, clap=0.2, other=0.6, nobody=0.2), answer({}, clap=0.5, nobody=0.5)
+    scores, nobody = fusion.join(np.zeros(3, np.float32), person, whole)
+    by_label = dict(zip(fusion.labels, scores.tolist(), strict=True))
+    assert nobody == pytest.approx(0.2, abs=1e-3)
+    assert by_label["clap"] == pytest.approx(0.75 * 0.2 + 0.25 * 0.8, abs=1e-3)
+    assert by_label["other"] == pytest.approx(0.75 * 0.6, abs=1e-3)
+    alone = fusion.join(np.zeros(3, np.float32), person)
+    assert alone.scores[fusion.labels.index("clap")] == pytest.approx(0.2, abs=1e-3)
+
+
 def answer(names: dict[str, float], **answers: float) -> Answer:
     """Probabilities by name; what is left of the 600 goes to 'abseiling'."""
     by_name = np.zeros(600, np.float32)

@@ -25,6 +25,7 @@ class Bicycle:
     size: tuple[int, int] = (1, 2)
     price: float = within(1.5, above=0)
     kind: str = within("city", called="class")
+    load: float = within(0.0, least=0, most=1)
     bell: bool = False
     basket: Wheel | None = None
     notes: dict[str, float] = field(default_factory=dict)
@@ -37,6 +38,7 @@ WHOLE: dict[str, Any] = {
     "size": [3, 4],
     "price": 2,
     "class": "race",
+    "load": 1.0,
     "bell": True,
     "basket": None,
     "notes": {"a": 1},
@@ -46,7 +48,7 @@ WHOLE: dict[str, Any] = {
 
 def test_a_whole_record_is_read_with_numbers_as_floats_and_lists_as_tuples() -> None:
     found = read(Bicycle, WHOLE)
-    assert found == Bicycle("b", (Wheel(20, "blue"),), (3, 4), 2.0, "race", True, None, {"a": 1.0}, WHOLE["extra"])
+    assert found == Bicycle("b", (Wheel(20, "blue"),), (3, 4), 2.0, "race", 1.0, True, None, {"a": 1.0}, WHOLE["extra"])
     assert isinstance(found.price, float)
     assert json.loads(json.dumps(written(found))) == WHOLE
 
@@ -70,6 +72,7 @@ def test_what_is_left_out_takes_its_default() -> None:
         ({"size": [1]}, "size: must have 2 items, not 1"),
         ({"size": [1, None]}, "size.1: must be a whole number, not None"),
         ({"price": 0}, "price: must be more than 0, not 0"),
+        ({"load": 1.5}, "load: must be 1 or less, not 1.5"),
         ({"price": float("nan")}, "price: must be a number, not nan"),
         ({"bell": 1}, "bell: must be true or false, not 1"),
         ({"basket": []}, "basket: must hold keys and values"),
