@@ -13,7 +13,15 @@ from rich.table import Table
 
 from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.data.annotations import spread
-from amtnet_ros.evaluation.field import check_labels, clips_as_json, read_field, summarise, watch_clip
+from amtnet_ros.evaluation.field import (
+    check_labels,
+    clips_as_json,
+    read_field,
+    reliability_of,
+    summarise,
+    watch_clip,
+)
+from amtnet_ros.evaluation.reliability import plot_reliability
 from amtnet_ros.files import write_whole
 from amtnet_ros.media.drawing import Style
 from amtnet_ros.pipeline import Pipeline
@@ -30,8 +38,11 @@ from amtnet_ros.pipeline import Pipeline
     help="A tube counts only while its score is at least this.",
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Also write everything, down to each tube, as JSON.")
+@click.option("--reliability", type=click.Path(path_type=Path), help="Also draw how often scores are right; a PNG.")
 @settings_options(without=(Style,))
-def field(folder: Path, limit: int | None, tube_score: float, out: Path | None, **given: Any) -> None:
+def field(
+    folder: Path, limit: int | None, tube_score: float, out: Path | None, reliability: Path | None, **given: Any
+) -> None:
     """Count what is right and what is false in the clips of FOLDER, as its clips.json says what is to be seen in them.
 
     NAMED: in how many clips with an expected action the longest ACTIVE tube bears it, most of the time. FALSE: ACTIVE
@@ -53,6 +64,8 @@ def field(folder: Path, limit: int | None, tube_score: float, out: Path | None, 
         record = {**made_with, "settings": changed, "tube_score": tube_score}
         content = {**record, "summary": summary, "clips": clips_as_json(watched)}
         write_whole(out, json.dumps(content, indent=1) + "\n", parents=True)
+    if reliability is not None:
+        plot_reliability({"field clips": reliability_of(watched)}, reliability, made_with["model"])
     _show(summary, Console())
 
 

@@ -15,7 +15,8 @@ from amtnet_ros.command_options import data_root_option, settings_from, settings
 from amtnet_ros.data.annotations import spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.persons import rescored, says, watch_persons
+from amtnet_ros.evaluation.persons import reliability_of, rescored, says, watch_persons
+from amtnet_ros.evaluation.reliability import plot_reliability
 from amtnet_ros.evaluation.results import evaluate_tubes
 from amtnet_ros.evaluation.tube_file import read_tubes
 from amtnet_ros.evaluation.video_map import DEFINITIONS
@@ -36,10 +37,17 @@ POWER = 0.5
     type=click.Path(path_type=Path),
     help="The model's tubes, of amtnet eval --tubes-out: scored as they are, and times what the persons are called.",
 )
+@click.option("--reliability", type=click.Path(path_type=Path), help="Also draw how often scores are right; a PNG.")
 @data_root_option
 @settings_options(without=(Style,))
 def persons(
-    dataset: str, split: int | None, limit: int | None, file: Path | None, data_root: Path, **given: Any
+    dataset: str,
+    split: int | None,
+    limit: int | None,
+    file: Path | None,
+    reliability: Path | None,
+    data_root: Path,
+    **given: Any,
 ) -> None:
     """Watch the test videos as a robot would, and count where the person followed longest is called rightly in the end.
 
@@ -58,6 +66,9 @@ def persons(
         right = sum(says(watched[name], pipeline.labels, with_other) == labels[name] for name in names)
         table.add_row(title, str(len(names)), f"{100 * right / len(names):.1f}")
     Console().print(table)
+    if reliability is not None:
+        found = reliability_of(((watched[name], labels[name]) for name in names), pipeline.labels)
+        plot_reliability({f"{truth.name}, test clips": found}, reliability, pipeline.card.name)
     if file is None:
         return
     tubes = read_tubes(file, truth)

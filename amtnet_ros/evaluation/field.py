@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from amtnet_ros.contracts import NOBODY, OTHER, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.reliability import Reliability, reliability
 from amtnet_ros.files import read_json
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
@@ -45,11 +48,19 @@ class FieldClip:
     origin: str
 
 
+class Claim(NamedTuple):
+    """That somebody did an action (`label`) for some seconds, with what score."""
+
+    label: str
+    score: float
+    seconds: float
+
+
 @dataclass
 class ActiveTube:
     """A tube that was ACTIVE at some time. start, end, seconds: in seconds of the clip; seconds of them ACTIVE.
 
-    labels: seconds under each. score: its mean over the ACTIVE time.
+    labels: seconds under each. score: its mean over the ACTIVE time. claims: of each update.
     """
 
     id: int
@@ -58,9 +69,11 @@ class ActiveTube:
     seconds: float = 0.0
     score: float = 0.0
     labels: dict[str, float] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
 
     def add(self, label: str, score: float, span: float, now: float) -> None:
         """It was ACTIVE for a span of seconds that ends now."""
+        self.claims.append(Claim(label, score, span))
         self.end = now
         self.seconds += span
         self.labels[label] = self.labels.get(label, 0.0) + span
@@ -197,6 +210,21 @@ def summarise(watched: Sequence[Watched]) -> dict[str, Any]:
         "by_set": {key: _shares(part) for key, part in _parts(action, "origin").items()},
         "false_by_set": {key: _rates(part) for key, part in _parts(rest, "origin").items()},
     }
+
+
+def reliability_of(watched: Iterable[Watched]) -> Reliability:
+    """How often the actions claimed in all clips are right, by their scores; each for the seconds it was claimed.
+
+    Wrong is whatever is claimed of people who do none of the actions, and where nobody is.
+    """
+    claims = [
+        (claim.score, claim.label in each.clip.expected, claim.seconds)
+        for each in watched
+        for tube in each.tubes
+        for claim in tube.claims
+    ]
+    scores, right, seconds = np.array(claims, np.float64).reshape(-1, 3).T
+    return reliability(scores, right > 0, seconds)
 
 
 def clips_as_json(watched: Sequence[Watched]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The numbers of the rule that joins the answers of the two-stream network and of the actor stream.
 
-By moments of people held out of the training: `fit_rule` chooses, `reliability` shows whether what is said with 0.6 is
-right six times in ten.
+By moments of people held out of the training.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
 from amtnet_ros.actors.fusion import Float64, Rule, Said
-from amtnet_ros.contracts import Bool, Float32
 
 WIDEST = 3.0
 """The penalty that keeps numbers in bounds where the moments say nothing of them lets so much pass."""
@@ -60,25 +58,3 @@ def fit_rule(moments: Moments, with_other: bool = True) -> Rule:
     found = [minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7}) for start in starts]
     best = min(found, key=lambda result: float(result.fun))
     return rule_of(np.asarray(best.x))
-
-
-class Reliability(NamedTuple):
-    """By bins of the score, those without moments left out: mean score, share that is right, moments (weighed)."""
-
-    said: Float64
-    right: Float64
-    moments: Float64
-
-    @property
-    def error(self) -> float:
-        """The expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
-        return float(np.average(np.abs(self.said - self.right), weights=self.moments))
-
-
-def reliability(scores: Float64 | Float32, right: Bool, weights: Float64 | None = None, bins: int = 10) -> Reliability:
-    """scores: (N,) in 0..1, of what was said; right: (N,), whether it was."""
-    weights = np.ones(len(scores)) if weights is None else weights
-    place = np.minimum((scores * bins).astype(np.int64), bins - 1)
-    total, said, hit = (np.bincount(place, weights=weights * x, minlength=bins) for x in (1.0, scores, right))
-    some = total > 0
-    return Reliability(said[some] / total[some], hit[some] / total[some], total[some].astype(np.float64))

@@ -11,6 +11,7 @@ from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import OTHER, Float32, TubeState
 from amtnet_ros.data.annotations import AnnotatedVideo
 from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.reliability import Reliability, reliability
 from amtnet_ros.evaluation.tubes import ScoredTube
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
@@ -62,6 +63,16 @@ def says(persons: Sequence[WatchedPerson], labels: Sequence[str], with_other: bo
     if not with_other and OTHER in labels:
         scores[labels.index(OTHER)] = -1
     return labels[int(scores.argmax())]
+
+
+def reliability_of(clips: Iterable[tuple[Sequence[WatchedPerson], str]], labels: Sequence[str]) -> Reliability:
+    """How often an action is right that the person followed longest is called in the end, by its score.
+
+    clips: everybody in a clip, and what is right; who is called `other` counts in none of them.
+    """
+    said = [(persons[0].scores, right) for persons, right in clips if says(persons, labels, True) not in (None, OTHER)]
+    scores = np.array([scores.max() for scores, _ in said], np.float32)
+    return reliability(scores, np.array([labels[int(scores.argmax())] == right for scores, right in said], np.bool_))
 
 
 def rescored(tubes: Iterable[ScoredTube], persons: Sequence[WatchedPerson], power: float) -> list[ScoredTube]:

@@ -15,7 +15,15 @@ from tiny import make_robot_model
 from amtnet_ros.cli.eval import evaluate
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.field import ActiveTube, FieldClip, _ActiveTime, judged, read_field, summarise
+from amtnet_ros.evaluation.field import (
+    ActiveTube,
+    FieldClip,
+    _ActiveTime,
+    judged,
+    read_field,
+    reliability_of,
+    summarise,
+)
 
 LABELS = ("walk", "wave", "other")
 A, C = TubeState.ACTIVE, TubeState.COASTING
@@ -51,6 +59,16 @@ def test_only_active_time_under_an_action_counts_each_for_the_time_since_the_ste
     assert (tubes[1].start, tubes[1].end, tubes[1].seconds) == (0.0, 1.0, 0.75)
     assert tubes[1].score == pytest.approx((0.5 * 0.4 + 0.25 * 0.8) / 0.75)
     assert active_time((0, []), (1, [tube(1, A, 0, 0.3)]), least_score=0.31) == {}
+
+
+def test_claims_are_right_for_the_seconds_that_they_name_what_is_expected() -> None:
+    first = active_time((0.0, [tube(1, A, 0)]), (1.0, [tube(1, A, 0, 0.85)]), (1.5, [tube(1, A, 1, 0.85)]))
+    second = active_time((0.0, [tube(1, A, 0)]), (0.5, [tube(1, A, 0, 0.35)]))
+    watched = [judged(clip("walk"), 2.0, first.values()), judged(clip(kind="none"), 2.0, second.values())]
+    found = reliability_of(watched)
+    np.testing.assert_allclose(found.said, [0.35, 0.85])
+    np.testing.assert_allclose(found.right, [0, 1.0 / 1.5])
+    np.testing.assert_allclose(found.moments, [0.5, 1.5])
 
 
 @pytest.mark.parametrize(

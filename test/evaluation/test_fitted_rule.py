@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amtnet_ros.actors.fusion import Rule, Said
-from amtnet_ros.evaluation.fusion import Moments, fit_rule, negative_log_likelihood, reliability
+from amtnet_ros.evaluation.fusion import Moments, fit_rule, negative_log_likelihood
 
 
 def moments_by(rule: Rule, n: int, seed: int) -> Moments:
@@ -45,14 +45,3 @@ def test_weights_of_moments_count() -> None:
     weighed = moments._replace(weights=np.repeat([2.0, 1.0], 20))
     rule = Rule(0.4, 0.4, 0.2)
     assert negative_log_likelihood(rule, weighed) == pytest.approx(negative_log_likelihood(rule, twice))
-
-
-def test_a_calibrated_score_has_no_error_and_a_boast_has() -> None:
-    rng = np.random.default_rng(4)
-    scores = rng.uniform(0, 1, 50_000)
-    right = rng.uniform(0, 1, 50_000) < scores
-    found = reliability(scores, right)
-    np.testing.assert_allclose(found.said, found.right, atol=0.03)
-    assert found.error < 0.02
-    assert reliability(np.full(1000, 0.9), rng.uniform(size=1000) < 0.5).error == pytest.approx(0.4, abs=0.05)
-    assert reliability(np.array([1.0, 0.05]), np.array([True, False])).moments.tolist() == [1, 1]
