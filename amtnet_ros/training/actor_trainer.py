@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Dataset
 
 from amtnet_ros.contracts import UInt8
@@ -29,6 +27,7 @@ from amtnet_ros.training.actor_config import ActorExperiment
 from amtnet_ros.training.actor_learner import ActorBatch, ActorLearner
 from amtnet_ros.training.actor_validation import ActorValidation, ActorValidator
 from amtnet_ros.training.batches import start_worker
+from amtnet_ros.training.bookkeeping import Bookkeeping, Losses
 from amtnet_ros.training.config import first_difference
 from amtnet_ros.training.environment import StopRequest, describe_environment
 from amtnet_ros.training.run_folder import RunFolder
@@ -68,7 +67,8 @@ class ActorTrainer:
         clips = self._clips(store, cache)
         self.folder.begin(self.experiment, describe_environment(torch.device("cpu"), 1), self.learner.step)
         self.folder.draw("samples", sheet(clips, PICTURED), self.learner.step)
-        finished = self._loop(clips, ActorValidator(self.tracks, store, self._untaught))
+        validator = ActorValidator(self.tracks, store, self._untaught) if self.tracks.held_out else None
+        finished = self._loop(clips, validator)
         self.folder.close()
         return finished
 
@@ -86,35 +86,20 @@ class ActorTrainer:
         )
         return ActorClips(self.tracks, store, empty, options, self.experiment.run.seed)
 
-    def _loop(self, clips: ActorClips, validator: ActorValidator) -> bool:
+    def _loop(self, clips: ActorClips, validator: ActorValidator | None) -> bool:
         options = self.experiment.optimiser
         steps = range(self.learner.step, options.iterations)
-        with StopRequest() as stop, self._progress() as progress:
-            task = progress.add_task(self.experiment.name, total=options.iterations, completed=steps.start, losses="")
-            for batch in actor_batches(clips, options.batch_size, steps, self.experiment.run.workers):
+        validate = None if validator is None else partial(self.validate, validator)
+        run, save = self.experiment.run, self._save
+        books = Bookkeeping(self.folder, self.experiment.name, run, options.iterations, _shown, save, validate)
+        with StopRequest() as stop, books.progress(steps.start) as (progress, task):
+            for batch in actor_batches(clips, options.batch_size, steps, run.workers):
                 losses = self.learner.learn(batch)
                 progress.update(task, advance=1, losses=_shown(losses))
-                self._after_step(losses, validator, progress, stop.asked)
+                books.after(self.learner.step, losses, progress, stop.asked)
                 if stop.asked:
                     break
         return self.learner.step >= options.iterations
-
-    def _after_step(
-        self, losses: dict[str, float], validator: ActorValidator, progress: Progress, stopping: bool
-    ) -> None:
-        run, step = self.experiment.run, self.learner.step
-        last = step == self.experiment.optimiser.iterations
-        self.folder.log("training", {"step": step, **losses})
-        if step % run.checkpoint_every == 0 or last or stopping:
-            self._save()
-            if not progress.console.is_terminal:
-                progress.print(f"step {step}: {_shown(losses)}")
-        if step % run.validate_every == 0 or last:
-            found = asdict(self.validate(validator))
-            self.folder.log("validation", {"step": step, **found})
-            progress.print(f"step {step}: " + ", ".join(f"{key} {100 * value:.1f} %" for key, value in found.items()))
-        if last or stopping or step % run.validate_every == 0:
-            self.folder.draw_curves(self.experiment.name)
 
     def validate(self, validator: ActorValidator) -> ActorValidation:
         """Validate the averaged weights."""
@@ -142,16 +127,6 @@ class ActorTrainer:
                 "same with --allow-changes"
             )
         self.learner.restore(content)
-
-    def _progress(self) -> Progress:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-        )
-        return Progress(*columns, console=Console(stderr=True))
 
 
 def make_actor_network(experiment: ActorExperiment, answers: int) -> MoViNet:
@@ -211,5 +186,5 @@ def sheet(clips: ActorClips, count: int) -> UInt8:
     return np.asarray(np.concatenate(rows), dtype=np.uint8)
 
 
-def _shown(losses: dict[str, float]) -> str:
+def _shown(losses: Losses) -> str:
     return f"answers {losses['classification']:.2f} names {losses['names']:.2f}"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.augmentation import AugmentationOptions
@@ -27,6 +24,7 @@ from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import TrainingFacts, load_checkpoint, save_checkpoint
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch, Plan, batches, collate
+from amtnet_ros.training.bookkeeping import Bookkeeping, Losses
 from amtnet_ros.training.config import DataConfig, Experiment, first_difference, stored_experiment
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import StopRequest, describe_environment, memory_advice
@@ -115,7 +113,17 @@ class Trainer:
     def _loop(self, samples: PairSamples, plan: Plan, held_out: HeldOut) -> bool:
         config = self.experiment
         steps = range(self.learner.step, config.optimiser.iterations)
-        with StopRequest() as stop, memory_advice(config), self._progress() as (progress, task):
+        books = Bookkeeping(
+            self.folder,
+            config.name,
+            config.run,
+            config.optimiser.iterations,
+            _shown,
+            self._save,
+            partial(self.validate, held_out) if held_out.names else None,
+        )
+        bar = books.progress(steps.start, disable=not self.processes.is_first)
+        with StopRequest() as stop, memory_advice(config), bar as (progress, task):
             if samples.left_out and self.processes.is_first:
                 progress.print(f"{len(samples.left_out)} training videos have no pair to learn from, and are left out")
             for batch in batches(samples, plan, steps, config.run.workers):
@@ -123,25 +131,10 @@ class Trainer:
                 progress.update(task, advance=1, losses=_shown(losses))
                 stopping = self.processes.any(stop.asked)
                 if self.processes.is_first:
-                    self._after_step(losses, held_out, progress, stopping)
+                    books.after(self.learner.step, losses, progress, stopping)
                 if stopping:
                     break
         return self.learner.step >= config.optimiser.iterations
-
-    def _after_step(self, losses: dict[str, float], held_out: HeldOut, progress: Progress, stopping: bool) -> None:
-        run, step = self.experiment.run, self.learner.step
-        last = step == self.experiment.optimiser.iterations
-        self.folder.log("training", {"step": step, **losses})
-        if step % run.checkpoint_every == 0 or last or stopping:
-            self._save()
-            if not progress.console.is_terminal:
-                progress.print(f"step {step}: {_shown(losses)}")
-        if held_out.names and (step % run.validate_every == 0 or last):
-            found = asdict(self.validate(held_out))
-            self.folder.log("validation", {"step": step, **found})
-            progress.print(f"step {step}: " + ", ".join(f"{key} {100 * value:.1f} %" for key, value in found.items()))
-        if last or stopping or step % run.validate_every == 0:
-            self.folder.draw_curves(self.experiment.name)
 
     def validate(self, held_out: HeldOut) -> Validation | ClassifierValidation:
         """Validate the averaged weights where there are any."""
@@ -194,19 +187,6 @@ class Trainer:
         root = self.experiment.data.root
         return Path(root) if root is not None else self.data_root / "jhmdb21"
 
-    @contextmanager
-    def _progress(self) -> Iterator[tuple[Progress, TaskID]]:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True), disable=not self.processes.is_first) as progress:
-            total = self.experiment.optimiser.iterations
-            yield progress, progress.add_task(self.experiment.name, total=total, completed=self.learner.step, losses="")
-
 
 def open_dataset(config: DataConfig, data_root: Path) -> Dataset:
     """What an experiment learns from. Raises UserError if it cannot be read or has nothing to train on."""
@@ -247,6 +227,6 @@ def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     return network.to(memory_format=torch.channels_last)
 
 
-def _shown(losses: dict[str, float]) -> str:
+def _shown(losses: Losses) -> str:
     names = {"classification": "class", "localisation": "box"}
     return " ".join(f"{word} {losses[name]:.2f}" for name, word in names.items() if name in losses)

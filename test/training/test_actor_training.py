@@ -156,6 +156,16 @@ def test_the_command_killed_and_started_again_ends_as_if_unbroken(small, teacher
             assert torch.equal(value, ends[1][part][name]), name
 
 
+def test_with_nobody_held_out_nothing_is_validated(small, teachers, tmp_path):
+    overrides = (*SMALLER, f"data.teachers={teachers}", "data.held_out=0", "optimiser.iterations=1")
+    arguments = ["--config", str(RECIPE), "--cache", str(tmp_path / "cache"), "--data-root", str(small)]
+    result = CliRunner().invoke(train, [*arguments, "--out", str(tmp_path / "run"), *overrides])
+    assert result.exit_code == 0, result.output
+    (record,) = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text().splitlines())
+    assert record["step"] == 1
+    assert "named" not in record
+
+
 def test_mistakes_in_the_recipe_are_named():
     with pytest.raises(UserError, match=r"data\.hold_out: no such key; did you mean held_out\?"):
         experiment("data.hold_out=0.2")
