@@ -59,6 +59,7 @@ def read_trained_actor(checkpoint: Path) -> TrainedActor:
     experiment = json.loads(content["experiment"])
     if experiment.get("task") != "actor":
         raise UserError(f"{checkpoint}: is not of an actor stream (task: actor)")
+    experiment["data"].pop("teachers", None)  # a folder of the machine that taught it
     answers = (*content["labels"], OTHER, NOBODY)
     network = MoViNet(len(answers))
     network.load_state_dict(averaged_weights(content))

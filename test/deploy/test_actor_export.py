@@ -23,7 +23,8 @@ from amtnet_ros.model.checkpoint import save_checkpoint
 from amtnet_ros.model.movinet import MoViNet
 
 RULE = ActorRule(w_light=0.3, w_taught=0.5, w_names=0.2, temperature=1.1, other=0.2)
-EXPERIMENT = {"name": "small", "task": "actor"}
+EXPERIMENT = {"name": "small", "task": "actor", "data": {"split": 1}}
+TEACHERS = {"teachers": "/home/me/teachers"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a network with random weights, whose average is another network."""
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
     networks = {name: lively(MoViNet(5), seed).state_dict() for seed, name in enumerate(("network", "average"))}
-    save_checkpoint(path, {"labels": list(LABELS), "experiment": json.dumps(EXPERIMENT), "step": 7, **networks})
+    experiment = json.dumps({**EXPERIMENT, "data": {"split": 1, **TEACHERS}})
+    save_checkpoint(path, {"labels": list(LABELS), "experiment": experiment, "step": 7, **networks})
     return path
 
 
@@ -53,7 +55,7 @@ def test_the_averaged_weights_of_a_checkpoint_are_read_and_nothing_else_is(
     checkpoint: Path, trained: TrainedActor, tmp_path: Path
 ) -> None:
     assert trained.answers == (*LABELS, "other", "nobody")
-    assert (trained.experiment, trained.iterations) == (EXPERIMENT, 7)
+    assert (trained.experiment, trained.iterations) == (EXPERIMENT, 7), "a folder of the machine is nobody's business"
     assert torch.equal(trained.network.stem.weight, lively(MoViNet(5), seed=1).stem.weight)
     save_checkpoint(tmp_path / "other.pt", {"experiment": json.dumps({"task": "detect"})})
     with pytest.raises(UserError, match=r"other\.pt: is not of an actor stream"):
