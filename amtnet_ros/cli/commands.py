@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "actions": ("amtnet_ros.cli.actions:actions", "List and search the actions that can be asked for by name."),
     "models": ("amtnet_ros.cli.models:models", "List the models, their actions and figures."),
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
+    "tubes": ("amtnet_ros.cli.tubes:tubes", "Recorded tubes for other tools: COCO, MOT Challenge, AVA."),
+    "annotate": ("amtnet_ros.cli.annotate:annotate", "Boxes for your own actions: found, imported, reviewed."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),
