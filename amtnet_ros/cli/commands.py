@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),
     "tubes": ("amtnet_ros.cli.tubes:tubes", "Recorded tubes for other tools: COCO, MOT Challenge, AVA."),
     "annotate": ("amtnet_ros.cli.annotate:annotate", "Boxes for your own actions: found, imported, reviewed."),
+    "record": ("amtnet_ros.cli.record:record", "Clips of your own actions, by a key, from a camera or a ROS topic."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),

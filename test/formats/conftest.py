@@ -10,7 +10,6 @@ import pytest
 from amtnet_ros.formats.videos import VideoFolder
 from amtnet_ros.media.video import VideoWriter
 
-FILES = Path(__file__).with_name("files")
 N_FRAMES, RATE, SIZE = 24, 10, (160, 120)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import FILES
 
 from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.data.custom import check_videos, read_custom
 from amtnet_ros.errors import UserError
+
+FILES = Path(__file__).with_name("files")
 
 
 def run(*arguments: object) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FILES
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.formats.ava import read_action_list, read_ava
@@ -17,6 +16,8 @@ from amtnet_ros.formats.cvat import read_cvat
 from amtnet_ros.formats.label_studio import read_label_studio
 from amtnet_ros.formats.videos import VideoFolder
 from amtnet_ros.formats.yolo import read_names, read_yolo
+
+FILES = Path(__file__).with_name("files")
 
 
 def refused(read: Callable[[], Any], *words: str) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FILES, N_FRAMES
 
 from amtnet_ros.data.actions_file import Action
 from amtnet_ros.formats.ava import read_action_list, read_ava
@@ -16,6 +15,8 @@ from amtnet_ros.formats.cvat import read_cvat
 from amtnet_ros.formats.label_studio import read_label_studio
 from amtnet_ros.formats.videos import VideoFolder
 from amtnet_ros.formats.yolo import read_names, read_yolo
+
+FILES = Path(__file__).with_name("files")
 
 
 def shown(actions: list[Action]) -> list[tuple[str, list[int], list[float], list[float]]]:
@@ -33,7 +34,7 @@ def shown(actions: list[Action]) -> list[tuple[str, list[int], list[float], list
 
 def test_cvat_boxes_are_of_the_videos_frames_and_end_where_they_are_outside(videos: VideoFolder) -> None:
     (imported,) = read_cvat(FILES / "cvat_task.xml", videos)
-    assert (imported.video.name, imported.video.n_frames, imported.video.rate) == ("clips/hall", N_FRAMES, 10)
+    assert (imported.video.name, imported.video.n_frames, imported.video.rate) == ("clips/hall", 24, 10)
     assert shown(imported.actions) == [
         ("wave", [2, 3, 4, 5, 6, 7], [10, 20, 40, 90], [14, 22, 44, 92]),  # up to the box that is outside, in frame 8
         ("wave", [14, 15], [100, 0, 160, 60], [100, 0, 160, 60]),  # within the picture
