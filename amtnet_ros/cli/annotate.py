@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from amtnet_ros.cli.annotate_import import import_
+from amtnet_ros.cli.annotate_review import review
 
 
 @click.group("annotate")
@@ -13,3 +14,4 @@ def annotate() -> None:
 
 
 annotate.add_command(import_)
+annotate.add_command(review)

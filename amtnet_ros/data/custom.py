@@ -33,7 +33,7 @@ def read_custom(file: Path) -> Dataset:
     return Dataset(
         name=file.stem,
         classes=tuple(content.classes),
-        videos={name: _video(file, content.classes, name, video) for name, video in kept.items()},
+        videos={name: read_video(file, content.classes, name, video) for name, video in kept.items()},
         train=tuple(name for name, video in kept.items() if video.split == "train"),
         test=tuple(name for name, video in kept.items() if video.split == "test"),
     )
@@ -65,7 +65,8 @@ def _check_classes(file: Path, classes: list[str]) -> None:
         raise UserError(f"{file}: classes: {NONE!r} is no class, but the label of people who do none of them")
 
 
-def _video(file: Path, classes: list[str], name: str, video: Video) -> AnnotatedVideo:
+def read_video(file: Path, classes: list[str], name: str, video: Video) -> AnnotatedVideo:
+    """One video of the file, checked as `read_custom` does."""
     where = f"{file}: videos, {name}"
     path = None
     if video.path is not None:
