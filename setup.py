@@ -39,7 +39,7 @@ setup(
             "tensorboard",
             "torch",
             "torchvision",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["amtnet = amtnet_ros.cli.main:main"]},
 )

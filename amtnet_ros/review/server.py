@@ -90,9 +90,7 @@ class ReviewApp:
     def _video(self, request: Request) -> Response:
         name, video = self._named(request)
         content = video.model_dump(exclude_none=True, exclude={"path", "split"})
-        return _json(
-            {"review": "open", "candidates": [], **content, "version": version_of(video), **self._facts(name)}
-        )
+        return _json({"review": "open", "candidates": [], **content, "version": version_of(video), **self._facts(name)})
 
     def _facts(self, name: str) -> dict[str, Any]:
         """The rate at which a video is played; and why it cannot be, if so: then it can still be dropped."""
