@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from rich.console import Console
 
 from amtnet_ros.data.actions_file import ActionsFile, write_actions_file
 from amtnet_ros.errors import UserError
@@ -110,7 +111,8 @@ def _run(
     for file in files:
         if not file.exists():
             raise UserError(f"{file}: no such file or folder")
-        imported += read(file, VideoFolder(videos or file.parent))
+        with Console(stderr=True).status(f"reading {file}, and its videos from start to end"):
+            imported += read(file, VideoFolder(videos or file.parent))
     content = as_actions_file(imported, out.parent, split, renamed)
     write_actions_file(out, content)
     click.echo(f"{out}: {_inventory(content)}")

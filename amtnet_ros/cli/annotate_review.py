@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from amtnet_ros.libraries import library
 from amtnet_ros.review.frames import FrameStore
 from amtnet_ros.review.reviewed import ReviewedFile
-from amtnet_ros.review.server import HOST, ReviewApp, listen
 
 
 @click.command("review")
@@ -21,6 +21,9 @@ def review(file: Path, port: int) -> None:
     Every change is in FILE at once. Over ssh: ssh -L 8765:localhost:8765 ROBOT, then open the address here. Ctrl-C ends
     it.
     """
+    library("werkzeug", "amtnet annotate review")
+    from amtnet_ros.review.server import HOST, ReviewApp, listen
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reviewed, frames = ReviewedFile(file), FrameStore()
     try:

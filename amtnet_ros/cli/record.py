@@ -76,6 +76,8 @@ def _watch(
             complaints.tell()
     finally:
         taker.close(keep=camera.ended)
+    if pressed.closed and not stop.is_set():
+        click.echo("No key can come any more; this command wants a terminal")
     counts = ", ".join(f"{action} {count}" for action, count in sorted(taker.taken.items()))
     click.echo(f"{'Over' if camera.ended else 'Ended'}. Clips taken: {counts or 'none'}")
     if failure := taker.failure or camera.failure:

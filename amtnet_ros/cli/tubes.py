@@ -53,10 +53,11 @@ def export(
         raise UserError(f"{out}: would be overwritten; give another with -o")
     if format_ == "ava":
         write_whole(out.with_suffix(".pbtxt"), ava_action_list(recording))
-        write_whole(out, as_ava(recording, people=people))
+        content = as_ava(recording, people=people)
     else:
-        write_whole(out, as_coco(recording, file_name) if format_ == "coco" else as_mot(recording))
-    boxes = sum(len(tube.boxes) for tube in recording.tubes)
+        content = as_mot(recording) if format_ == "mot" else as_coco(recording, file_name)
+    write_whole(out, content)
+    boxes = sum(len(tube.boxes) for tube in recording.tubes) if format_ == "coco" else content.count("\n")
     click.echo(f"{out}: {len(recording.tubes)} tubes, {boxes} boxes in {recording.n_frames} frames")
 
 

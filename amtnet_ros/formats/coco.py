@@ -65,45 +65,42 @@ def read_coco(file: Path, videos: VideoFolder, first: int = 0) -> list[ImportedV
         coco = _File(**(content if isinstance(content, dict) else {}))
     except ValidationError as error:
         raise UserError(f"{file}: {first_mistake(error)}; COCO with videos has videos, and images of them") from error
-    images = {image.id: image for image in coco.images}
-    of_video: dict[int, list[_Annotation]] = defaultdict(list)
+    images: dict[int, list[_Image]] = defaultdict(list)
+    for image in coco.images:
+        images[image.video_id].append(image)
+    of_image: dict[int, list[_Annotation]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
-        if annotation.image_id not in images:
+        if annotation.image_id not in of_image:
             raise UserError(f"{file}: annotation {annotation.id}: there is no image {annotation.image_id}")
-        of_video[images[annotation.image_id].video_id].append(annotation)
-    return [_video(file, coco, images, video, of_video[video.id], videos, first) for video in coco.videos]
-
-
-def _video(
-    file: Path,
-    coco: _File,
-    images: dict[int, _Image],
-    listed: _Video,
-    annotations: list[_Annotation],
-    videos: VideoFolder,
-    first: int,
-) -> ImportedVideo:
-    own = [image for image in coco.images if image.video_id == listed.id]
-    where = f"{file}: video {listed.id}"
-    called = listed.name or next((str(PurePosixPath(image.file_name).parent) for image in own), "")
-    video = videos.find(where, called)
-    frames = {image.id: frame_within(f"{file}: image {image.id}", image.frame - first, video) for image in own}
+        of_image[annotation.image_id].append(annotation)
     names = {category.id: category.name for category in coco.categories}
+    imported = []
+    for listed in coco.videos:
+        own = images[listed.id]
+        called = listed.name or next((str(PurePosixPath(image.file_name).parent) for image in own), "")
+        video = videos.find(f"{file}: video {listed.id}", called)
+        frames = {
+            frame_within(f"{file}: image {image.id}", image.frame - first, video): of_image[image.id] for image in own
+        }
+        imported.append(ImportedVideo(video, _actions(str(file), frames, names, video)))
+    return imported
+
+
+def _actions(file: str, frames: dict[int, list[_Annotation]], names: dict[int, str], video: FoundVideo) -> list[Action]:
+    """frames: the annotations of each frame that was looked at."""
     seen: dict[tuple[int, str], dict[int, Box]] = defaultdict(dict)
-    for annotation in annotations:
-        if not annotation.iscrowd:
-            place = f"{file}: annotation {annotation.id}"
+    for frame, listed in frames.items():
+        for annotation in listed:
+            if annotation.iscrowd:
+                continue
+            where = f"{file}: annotation {annotation.id}"
             if annotation.category_id not in names:
-                raise UserError(f"{place}: there is no category {annotation.category_id}")
-            key = _track(place, annotation), names[annotation.category_id]
-            if frames[annotation.image_id] in seen[key]:
-                raise UserError(f"{place}: track {key[0]} is twice in image {annotation.image_id}")
-            seen[key][frames[annotation.image_id]] = _box(place, annotation, video)
-    looked_at = sorted(frames.values())
-    actions: list[Action] = []
-    for (_, label), boxes in seen.items():
-        actions += seen_in(label, boxes, looked_at)
-    return ImportedVideo(video, actions)
+                raise UserError(f"{where}: there is no category {annotation.category_id}")
+            boxes = seen[_track(where, annotation), names[annotation.category_id]]
+            if frame in boxes:
+                raise UserError(f"{where}: its track is twice in image {annotation.image_id}")
+            boxes[frame] = _box(where, annotation, video)
+    return [action for (_, label), boxes in seen.items() for action in seen_in(label, boxes, sorted(frames))]
 
 
 def _track(where: str, annotation: _Annotation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -38,6 +39,8 @@ def read_cvat(file: Path, videos: VideoFolder, attribute: str | None = None) -> 
 
 
 def _parsed(file: Path) -> ElementTree.Element:
+    if zipfile.is_zipfile(file):
+        raise UserError(f"{file}: is a ZIP file; unpack it, and give the annotations.xml in it")
     try:
         root = ElementTree.parse(file).getroot()
     except OSError as error:

@@ -25,11 +25,14 @@ def as_actions_file(
         actions = [
             action.model_copy(update={"label": rename.get(action.label, action.label)}) for action in each.actions
         ]
+        path = Path(os.path.relpath(each.video.path, folder)).as_posix()
         if each.video.name in videos:
+            if videos[each.video.name].path != path:
+                raise UserError(f"{path} and {videos[each.video.name].path} are two videos of one name; rename one")
             videos[each.video.name].actions.extend(actions)
             continue
         videos[each.video.name] = Video(
-            path=Path(os.path.relpath(each.video.path, folder)).as_posix(),
+            path=path,
             width=each.video.width,
             height=each.video.height,
             n_frames=each.video.n_frames,

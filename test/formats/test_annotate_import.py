@@ -45,6 +45,15 @@ def test_several_files_of_one_video_are_put_together_and_labels_renamed(folder: 
     assert [len(dataset.videos["clips/hall"].instances), len(dataset.videos["clips/hall"].others)] == [4, 2]
 
 
+def test_two_videos_of_one_name_are_not_taken_for_one(folder: Path, tmp_path: Path) -> None:
+    for suffix in ("mp4", "mkv"):
+        (tmp_path / f"hall.{suffix}").write_bytes((folder / "clips" / "hall.mp4").read_bytes())
+        text = (FILES / "cocovid.json").read_text().replace('"name": "hall"', f'"file_name": "hall.{suffix}"')
+        (tmp_path / f"{suffix}.json").write_text(text)
+    with pytest.raises(UserError, match=r"hall\.mkv and hall\.mp4 are two videos of one name"):
+        run("coco", tmp_path / "mp4.json", tmp_path / "mkv.json", "-o", tmp_path / "actions.json")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ def test_cvat(videos: VideoFolder, tmp_path: Path, old: str, new: str, words: li
     refused(lambda: read_cvat(file, videos), str(file), *words)
 
 
+def test_a_zip_of_cvat_is_to_be_unpacked(videos: VideoFolder, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "task.zip", "w") as packed:
+        packed.write(FILES / "cvat_task.xml", "annotations.xml")
+    refused(lambda: read_cvat(tmp_path / "task.zip", videos), "task.zip", "unpack it", "annotations.xml")
+
+
 def test_cvat_without_the_attribute_names_those_there_are(videos: VideoFolder) -> None:
     refused(
         lambda: read_cvat(FILES / "cvat_task.xml", videos, "action"),
@@ -96,7 +103,7 @@ def test_label_studio(videos: VideoFolder, tmp_path: Path, old: str, new: str, w
         ('"video_id": 1, "frame_id": 5', '"frame_id": 5', ["images[1], video_id"]),
         ('"frame_id": 15', '"frame_id": 24', ["image 14", "frame 24", "frames 0 to 23"]),
         ('"image_id": 12', '"image_id": 19', ["annotation 2", "no image 19"]),
-        ('"image_id": 12', '"image_id": 11', ["annotation 2", "track 3 is twice in image 11"]),
+        ('"image_id": 12', '"image_id": 11', ["annotation 2", "its track is twice in image 11"]),
         ('"category_id": 2', '"category_id": 7', ["annotation 4", "no category 7"]),
         (', "instance_id": 4', "", ["annotation 4", "track_id or instance_id"]),
         ("[10, 20, 30, 70]", "[10, 20, 30]", ["annotations[0], bbox"]),

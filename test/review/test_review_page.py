@@ -18,9 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("playwright", reason="playwright is not installed: ./check installs it")
-pytest.importorskip("werkzeug", reason="werkzeug is not installed: ./check installs it")
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from amtnet_ros.review.frames import FrameStore

@@ -12,8 +12,6 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
-pytest.importorskip("werkzeug", reason="werkzeug is not installed: ./check installs it")
 from werkzeug.test import Client, TestResponse
 
 from amtnet_ros.cli.commands import amtnet

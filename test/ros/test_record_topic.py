@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stage import Stage
+from std_msgs.msg import String
 from terminal import Terminal
 
 from amtnet_ros.media.video import VideoWriter, open_source
@@ -54,11 +55,19 @@ def test_clips_are_taken_from_a_topic_of_either_kind(
     assert np.median(np.diff(levels)) == 1
 
 
-def test_a_topic_that_nobody_publishes_is_told_with_those_that_are(
-    stage: Stage, record: Callable[..., Terminal]
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("/eye", "/eye: nobody publishes it; images are published on /image"),
+        ("/words", "/words: carries std_msgs/msg/String, which is no image"),
+    ],
+)
+def test_a_topic_without_images_is_told_with_the_reason(
+    stage: Stage, record: Callable[..., Terminal], topic: str, words: str
 ) -> None:
-    terminal = record("clips", "wave", "--topic", "/eye")
-    terminal.wait_for("/eye: nobody publishes it; images are published on /image")
+    stage.node.create_publisher(String, "/words", 1)
+    terminal = record("clips", "wave", "--topic", topic)
+    terminal.wait_for(words)
     terminal.press("w")
     terminal.wait_for("wave: not taken, no image has come yet")
     terminal.press("\x03")
