@@ -42,19 +42,23 @@ def record(
     if topic is not None and source is not None:
         raise UserError("give --topic or --source, not both")
     keys = bind(actions)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    click.echo(f"Clips go to {folder}/ACTION/: {before:g} s before a key and {after:g} s after it")
     tape = Tape(before + after + 1.0)
     with _interruption() as stop:
         camera = _camera(topic, source or "0", lambda image: tape.add(image, time.monotonic()))
         try:
+            _make(folder)
+            click.echo(f"Clips go to {folder}/ACTION/: {before:g} s before a key and {after:g} s after it")
             with Keys() as pressed:
                 _watch(camera, tape, pressed, ClipTaker(folder, keys, tape, (before, after), click.echo), keys, stop)
         finally:
             camera.close()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def _watch(

@@ -33,6 +33,8 @@ class _Image(BaseModel):
     video_id: int
     frame: int = Field(validation_alias=AliasChoices("frame_id", "frame_index"))
     file_name: str = ""
+    width: int | None = None
+    height: int | None = None
 
 
 class _Annotation(BaseModel):
@@ -79,11 +81,17 @@ def read_coco(file: Path, videos: VideoFolder, first: int = 0) -> list[ImportedV
         own = images[listed.id]
         called = listed.name or next((str(PurePosixPath(image.file_name).parent) for image in own), "")
         video = videos.find(f"{file}: video {listed.id}", called)
-        frames = {
-            frame_within(f"{file}: image {image.id}", image.frame - first, video): of_image[image.id] for image in own
-        }
+        frames = {_frame(file, image, video, first): of_image[image.id] for image in own}
         imported.append(ImportedVideo(video, _actions(str(file), frames, names, video)))
     return imported
+
+
+def _frame(file: Path, image: _Image, video: FoundVideo, first: int) -> int:
+    where = f"{file}: image {image.id}"
+    if (image.width or video.width, image.height or video.height) != (video.width, video.height):
+        stated = f"{image.width}x{image.height}"
+        raise UserError(f"{where}: of {stated}, but {video.path} is {video.width}x{video.height}")
+    return frame_within(where, image.frame - first, video)
 
 
 def _actions(file: str, frames: dict[int, list[_Annotation]], names: dict[int, str], video: FoundVideo) -> list[Action]:

@@ -102,6 +102,7 @@ def test_label_studio(videos: VideoFolder, tmp_path: Path, old: str, new: str, w
         ('"videos"', '"vids"', ["videos: Field required"]),
         ('"video_id": 1, "frame_id": 5', '"frame_id": 5', ["images[1], video_id"]),
         ('"frame_id": 15', '"frame_id": 24', ["image 14", "frame 24", "frames 0 to 23"]),
+        ('hall/000005.jpg", "width": 160', 'hall/000005.jpg", "width": 320', ["image 12: of 320x120", "is 160x120"]),
         ('"image_id": 12', '"image_id": 19', ["annotation 2", "no image 19"]),
         ('"image_id": 12', '"image_id": 11', ["annotation 2", "its track is twice in image 11"]),
         ('"category_id": 2', '"category_id": 7', ["annotation 4", "no category 7"]),

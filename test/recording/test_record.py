@@ -107,16 +107,17 @@ def test_a_video_that_is_over_ends_it_and_its_last_clip_is_kept(
         (("clips", "wave", "--source", "97"), "/dev/video97: there is no such webcam"),
         (("clips", "wave", "--source", "absent.mp4"), "absent.mp4: no such file or folder"),
         (("clips", "a/b", "--source", "absent.mp4"), "'a/b': no name for an action"),
-        (("/proc/clips", "wave", "--source", "absent.mp4"), "/proc/clips: cannot be written"),
+        (("/proc/clips", "wave", "--source", "film"), "/proc/clips: cannot be written"),
         (("clips", "wave", "--source", "0", "--topic", "/eye"), "give --topic or --source, not both"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    record: Callable[..., Terminal], arguments: tuple[str, ...], words: str
+    record: Callable[..., Terminal], film: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    terminal = record(*arguments)
+    terminal = record(*(str(film) if argument == "film" else argument for argument in arguments))
     assert terminal.wait() == 2
     last = terminal.said.splitlines()[-1]
     assert last.startswith("amtnet: ")
     assert words in last
     assert "Traceback" not in terminal.said
+    assert not (tmp_path / "clips").exists()
