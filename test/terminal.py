@@ -65,6 +65,10 @@ class Terminal:
     def settings(self) -> list[object]:
         return list(termios.tcgetattr(self._sub))
 
+    def hang_up(self) -> None:
+        """The terminal is gone, as when an ssh connection breaks."""
+        os.close(self._main)
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()

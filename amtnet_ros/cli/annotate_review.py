@@ -24,7 +24,8 @@ def review(file: Path, port: int) -> None:
     library("werkzeug", "amtnet annotate review")
     from amtnet_ros.review.server import HOST, ReviewApp, listen
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     reviewed, frames = ReviewedFile(file), FrameStore()
     try:
         server = listen(ReviewApp(reviewed, frames), port)

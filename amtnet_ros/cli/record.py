@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -43,15 +43,21 @@ def record(
         raise UserError("give --topic or --source, not both")
     keys = bind(actions)
     tape = Tape(before + after + 1.0)
-    with _interruption() as stop:
-        camera = _camera(topic, source or "0", lambda image: tape.add(image, time.monotonic()))
-        try:
-            _make(folder)
-            click.echo(f"Clips go to {folder}/ACTION/: {before:g} s before a key and {after:g} s after it")
-            with Keys() as pressed:
-                _watch(camera, tape, pressed, ClipTaker(folder, keys, tape, (before, after), click.echo), keys, stop)
-        finally:
-            camera.close()
+    stop = _stop_by_signal()
+    camera = _camera(topic, source or "0", lambda image: tape.add(image, time.monotonic()))
+    try:
+        _make(folder)
+        _say(f"Clips go to {folder}/ACTION/: {before:g} s before a key and {after:g} s after it")
+        with Keys() as pressed:
+            _watch(camera, tape, pressed, ClipTaker(folder, keys, tape, (before, after), _say), keys, stop)
+    finally:
+        camera.close()
+
+
+def _say(text: str) -> None:
+    """Print a line; where the terminal is gone, nobody is there to read it."""
+    with suppress(OSError):
+        click.echo(text)
 
 
 def _make(folder: Path) -> None:
@@ -66,11 +72,11 @@ def _watch(
 ) -> None:
     """Until a signal, the key that quits, or the camera's end."""
     introduced, complaints, quit_ = False, _Complaints(camera, tape), False
-    click.echo(f"Waiting for images of {camera.name}")
+    _say(f"Waiting for images of {camera.name}")
     try:
         while not (stop.is_set() or quit_ or camera.ended or pressed.closed or taker.failure):
             if not introduced and tape.rate:
-                click.echo(f"{tape.size[0]}x{tape.size[1]}. Keys:   {legend(keys)}   {QUIT} quits")
+                _say(f"{tape.size[0]}x{tape.size[1]}. Keys:   {legend(keys)}   {QUIT} quits")
                 introduced = True
             for key in pressed.wait(_WAKE_UP):
                 quit_ = quit_ or key == QUIT
@@ -81,9 +87,9 @@ def _watch(
     finally:
         taker.close(keep=camera.ended)
     if pressed.closed and not stop.is_set():
-        click.echo("No key can come any more; this command wants a terminal")
+        _say("No key can come any more; this command wants a terminal")
     counts = ", ".join(f"{action} {count}" for action, count in sorted(taker.taken.items()))
-    click.echo(f"{'Over' if camera.ended else 'Ended'}. Clips taken: {counts or 'none'}")
+    _say(f"{'Over' if camera.ended else 'Ended'}. Clips taken: {counts or 'none'}")
     if failure := taker.failure or camera.failure:
         raise failure
 
@@ -100,22 +106,16 @@ class _Complaints:
         self._last = max(self._last, self._tape.newest or 0.0)
         silent = time.monotonic() - self._last > _SILENCE
         if silent and not self._told:
-            click.echo(self._camera.why_silent())
+            _say(self._camera.why_silent())
         self._told = silent
 
 
-@contextmanager
-def _interruption() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, SIGTERM and the end of the terminal set."""
+def _stop_by_signal() -> threading.Event:
+    """An event that Ctrl-C, SIGTERM and the end of the terminal set, to the end of the process."""
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in before:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop
 
 
 def _camera(topic: str | None, source: str, on_image: OnImage) -> Camera:

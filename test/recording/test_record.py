@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from terminal import Terminal
+from terminal import ROOT, Terminal
 
 from amtnet_ros.media.video import VideoWriter, open_source
 
@@ -82,12 +84,26 @@ def test_ctrl_c_ends_it_well_and_keeps_whole_clips_only(
     assert files(tmp_path / "clips") == []
 
 
-def test_the_end_of_the_terminal_ends_it(record: Callable[..., Terminal], film: Path, tmp_path: Path) -> None:
-    terminal = record("clips", "wave", "--source", film)
+def test_the_end_of_the_terminal_ends_it_and_complete_clips_are_still_written(
+    record: Callable[..., Terminal], film: Path, tmp_path: Path
+) -> None:
+    terminal = record("clips", "wave", "--source", film, "--before", "0", "--after", "0.2")
     terminal.wait_for("Keys:")
-    terminal.process.send_signal(signal.SIGHUP)
+    terminal.press("w")
+    terminal.wait_for("wave: 1 taken")
+    terminal.hang_up()
     assert terminal.wait() == 0
-    assert files(tmp_path / "clips") == []
+    assert len(files(tmp_path / "clips")) == 1
+
+
+def test_without_a_terminal_it_ends_and_says_so(film: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "amtnet_ros.cli.main", "record", "clips", "wave", "--source", str(film)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No key can come any more; this command wants a terminal\nEnded. Clips taken: none" in done.stdout
 
 
 def test_a_video_that_is_over_ends_it_and_its_last_clip_is_kept(

@@ -181,9 +181,9 @@ def test_clips_are_accepted_and_dropped_one_after_the_other(actions: Path, brows
 
 def test_begin_and_end_are_trimmed_and_given_back(review: Review) -> None:
     review.seek(4)
-    review.press("[")
+    review.press("b")
     review.seek(20)
-    review.press("]")
+    review.press("e")
     assert review.saved()["actions"] == [
         {"label": "wave", "first_frame": 4, "boxes": [square(frame) for frame in range(4, 21)]}
     ]

@@ -209,7 +209,9 @@ const KEYS = {
   u: undo,
   k: () => { clip.keys = []; say(""); show(); },
   "[": () => change(begin),
+  b: () => change(begin), // where [ takes a modifier
   "]": () => change(end),
+  e: () => change(end),
   " ": () => play(!playing),
   arrowleft: (event) => seek(clip.frame - (event.shiftKey ? 10 : 1)),
   arrowright: (event) => seek(clip.frame + (event.shiftKey ? 10 : 1)),
