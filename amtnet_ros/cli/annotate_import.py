@@ -56,7 +56,7 @@ def _options(command: _Command) -> _Command:
 @_options
 @click.option("--attribute", help="The attribute that says what a person does.  [default: the track's label does]")
 def cvat(attribute: str | None, **options: Any) -> None:
-    """Of "CVAT for video 1.1": the annotations.xml of each task."""
+    """CVAT for video 1.1: the annotations.xml of each task."""
     _run(lambda file, videos: read_cvat(file, videos, attribute), **options)
 
 
@@ -64,7 +64,10 @@ def cvat(attribute: str | None, **options: Any) -> None:
 @_options
 @click.option("--first", type=int, default=0, show_default=True, help="Number of a video's first frame.")
 def coco(first: int, **options: Any) -> None:
-    """Of COCO JSON with videos (CocoVID, TAO): a category is an action, a track a person."""
+    """COCO JSON with videos (CocoVID, TAO).
+
+    A category is an action, a track a person.
+    """
     _run(lambda file, videos: read_coco(file, videos, first), **options)
 
 
@@ -74,7 +77,10 @@ def coco(first: int, **options: Any) -> None:
 @click.option("--video", help="The video that all files are of.  [default: as the files are named]")
 @click.option("--first", type=int, default=1, show_default=True, help="Number of the first frame's file.")
 def yolo(names: Path | None, video: str | None, first: int, **options: Any) -> None:
-    """Of folders (FILE) with a YOLO text file for each frame: clip_1.txt, clip_2.txt …"""
+    """YOLO: folders with a text file a frame.
+
+    FILE is such a folder; its files are called clip_1.txt, clip_2.txt …
+    """
     _run(lambda file, videos: read_yolo(file, videos, read_names(file, names), video, first), **options)
 
 
@@ -83,7 +89,7 @@ def yolo(names: Path | None, video: str | None, first: int, **options: Any) -> N
 @click.option("--actions", type=_PATH, required=True, help="List of the actions, such as ava_action_list_v2.2.pbtxt.")
 @click.option("--start", type=float, default=0.0, show_default=True, help="Second at which the videos begin.")
 def ava(actions: Path, start: float, **options: Any) -> None:
-    """Of AVA's CSV, v2.2: a box and an action a line."""
+    """AVA's CSV, v2.2: a box and an action a line."""
     names = read_action_list(actions)
     _run(lambda file, videos: read_ava(file, videos, names, start), **options)
 
@@ -91,7 +97,7 @@ def ava(actions: Path, start: float, **options: Any) -> None:
 @import_.command("label-studio")
 @_options
 def label_studio(**options: Any) -> None:
-    """Of Label Studio's JSON: tasks with VideoRectangle regions."""
+    """Label Studio's JSON, with VideoRectangles."""
     _run(read_label_studio, **options)
 
 

@@ -91,7 +91,7 @@ def _frame(file: Path, image: _Image, video: FoundVideo, first: int) -> int:
     if (image.width or video.width, image.height or video.height) != (video.width, video.height):
         stated = f"{image.width}x{image.height}"
         raise UserError(f"{where}: of {stated}, but {video.path} is {video.width}x{video.height}")
-    return frame_within(where, image.frame - first, video)
+    return frame_within(f"{where}, counted from {first} (--first)", image.frame - first, video)
 
 
 def _actions(file: str, frames: dict[int, list[_Annotation]], names: dict[int, str], video: FoundVideo) -> list[Action]:

@@ -47,7 +47,10 @@ def read_yolo(
     imported = []
     for called, frames in of_video.items():
         found = videos.find(str(folder), called)
-        by_frame = {frame_within(f"{folder}, {called}", number - first, found): frames[number] for number in frames}
+        by_frame = {
+            frame_within(f"{folder}: {called}, counted from {first} (--first)", number - first, found): frames[number]
+            for number in frames
+        }
         imported.append(ImportedVideo(found, _actions(by_frame, names, found, tracked)))
     return imported
 

@@ -101,7 +101,7 @@ def test_label_studio(videos: VideoFolder, tmp_path: Path, old: str, new: str, w
     [
         ('"videos"', '"vids"', ["videos: Field required"]),
         ('"video_id": 1, "frame_id": 5', '"frame_id": 5', ["images[1], video_id"]),
-        ('"frame_id": 15', '"frame_id": 24', ["image 14", "frame 24", "frames 0 to 23"]),
+        ('"frame_id": 15', '"frame_id": 24', ["image 14, counted from 0 (--first)", "frame 24", "frames 0 to 23"]),
         ('hall/000005.jpg", "width": 160', 'hall/000005.jpg", "width": 320', ["image 12: of 320x120", "is 160x120"]),
         ('"image_id": 12', '"image_id": 19', ["annotation 2", "no image 19"]),
         ('"image_id": 12', '"image_id": 11', ["annotation 2", "its track is twice in image 11"]),
@@ -148,7 +148,7 @@ def test_an_action_list_that_is_none(tmp_path: Path) -> None:
         ("hall_1.txt", "3 0.5 0.5 0.2 0.2", ["hall_1.txt, line 2", "class 3", "0 to 0"]),
         ("hall_1.txt", "0 80 60 20 20", ["hall_1.txt, line 2", "in pixels"]),
         ("hall_1.txt", "0 0.5 0.5 0.2 0.2 1", ["hall_1.txt, line 2", "'wave' twice"]),
-        ("hall_0.txt", "", ["hall: frame -1", "frames 0 to 23"]),
+        ("hall_0.txt", "", ["hall, counted from 1 (--first): frame -1", "frames 0 to 23"]),
         ("yard_1.txt", "", ["'yard'"]),
         ("notes.txt", "", ["notes.txt", "number of a frame"]),
     ],
