@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
@@ -40,7 +41,9 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
         )
         os.close(sub)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._gone = threading.Event()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def press(self, keys: str) -> None:
         os.write(self._main, keys.encode())
@@ -67,6 +70,8 @@ class Terminal:
 
     def hang_up(self) -> None:
         """The terminal is gone, as when an ssh connection breaks."""
+        self._gone.set()
+        self._listener.join()  # while it reads, the terminal would stay
         os.close(self._main)
 
     def close(self) -> None:
@@ -78,5 +83,6 @@ class Terminal:
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
-            while said := os.read(self._main, 4096):
-                self.said += said.decode(errors="replace").replace("\r\n", "\n")
+            while not self._gone.is_set():
+                if select.select([self._main], [], [], 0.05)[0]:
+                    self.said += os.read(self._main, 4096).decode(errors="replace").replace("\r\n", "\n")
