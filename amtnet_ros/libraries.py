@@ -22,6 +22,7 @@ INSTALL = {
     "tensorboard": "pip install tensorboard",
     "torch": "pip install torch torchvision",
     "torchvision": "pip install torch torchvision",
+    "werkzeug": "sudo apt install python3-werkzeug, or pip install werkzeug",
     "yaml": "sudo apt install python3-yaml, or pip install pyyaml",
 }
 """How to get a module, by its name. A robot has apt; where there is none, pip does."""

@@ -35,6 +35,7 @@ class AnnotatedVideo:
     name: unique in its dataset.
     size: (width, height) in pixels.
     path: video file or folder of images; None where only the annotations are at hand.
+    others: people who are known to do none of the dataset's actions; their label is the number of its classes.
     """
 
     name: str
@@ -42,6 +43,7 @@ class AnnotatedVideo:
     n_frames: int
     instances: tuple[ActionInstance, ...]
     path: Path | None
+    others: tuple[ActionInstance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -219,17 +220,20 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
-        self._container.close()
+        with suppress(self._av.FFmpegError, OSError):  # where the disk is full, what waits cannot be written either
+            self._container.close()
         self._file.discard()
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+        whole = False
+        try:
+            whole = kind is None and self.close()
+        finally:
+            if not whole:
+                self.discard()
 
     def _open_stream(self, image: UInt8) -> av.VideoStream:
         height, width = image.shape[:2]

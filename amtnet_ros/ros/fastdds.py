@@ -27,3 +27,10 @@ def advice(middleware: str) -> str:
         "Fast DDS runs with its own settings, which lose most images of 640x480 and more: set "
         f"{' and '.join(VARIABLES)} to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
     )
+
+
+def bundled() -> Path | None:
+    """The package's profile, installed or in the source tree."""
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    folders = [*(prefix / "share" / "amtnet_ros" for prefix in prefixes), Path(__file__).resolve().parents[2]]
+    return next((path for folder in folders if (path := folder / "config" / "fastdds.xml").is_file()), None)

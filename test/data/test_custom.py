@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amtnet_ros.data.custom import LAYOUT, check_videos, read_custom
+from amtnet_ros.data.actions_file import LAYOUT, parse_actions_file, write_actions_file
+from amtnet_ros.data.custom import check_videos, read_custom
 from amtnet_ros.errors import UserError
 
 
@@ -15,6 +16,7 @@ from amtnet_ros.errors import UserError
 def write(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "kitchen_0001.mp4").touch()
+    (tmp_path / "videos" / "none_0001.mp4").touch()
 
     def write(content):
         file = tmp_path / "actions.json"
@@ -41,6 +43,7 @@ def changed(*path_and_value):
 VIDEO = ("videos", "kitchen/0001")
 WAVE = (*VIDEO, "actions", 0)
 SIT = (*VIDEO, "actions", 1)
+NONE = ("videos", "none/0001")
 
 
 def test_the_documented_example_is_read(write):
@@ -49,7 +52,7 @@ def test_the_documented_example_is_read(write):
     assert (dataset.name, dataset.classes, dataset.train, dataset.test) == (
         "actions",
         ("wave", "sit_down"),
-        ("kitchen/0001",),
+        ("kitchen/0001", "none/0001"),
         (),
     )
     video = dataset.videos["kitchen/0001"]
@@ -62,6 +65,33 @@ def test_the_documented_example_is_read(write):
         [[10, 20, 110, 220], [11, 20, 111, 221]],
     )
     assert (sit.label, sit.frames.tolist(), sit.boxes.dtype) == (1, [100, 110, 120], np.float32)
+
+
+def test_people_who_do_none_of_the_classes_are_apart_from_the_actions(write):
+    video = read_custom(write(LAYOUT)).videos["none/0001"]
+    assert video.instances == ()
+    (person,) = video.others
+    assert (person.label, person.frames.tolist()) == (2, [0, 1])
+
+
+def test_where_nobody_acts_all_whom_the_detector_found_do_none_of_the_classes(write):
+    video = read_custom(write(changed(*NONE, "actions", []))).videos["none/0001"]
+    assert [person.frames.tolist() for person in video.others] == [[0, 1], [7]]
+    assert video.others[1].boxes.tolist() == [[400, 20, 500, 220]]
+
+
+def test_a_dropped_video_is_left_out(write):
+    assert list(read_custom(write(changed(*NONE, "review", "dropped"))).videos) == ["kitchen/0001"]
+    content = changed(*NONE, "review", "dropped")
+    content["videos"]["kitchen/0001"]["review"] = "dropped"
+    with pytest.raises(UserError, match="all were dropped"):
+        read_custom(write(content))
+
+
+def test_a_file_is_written_as_it_is_read(write, tmp_path):
+    content = parse_actions_file(write(LAYOUT))
+    write_actions_file(tmp_path / "again.json", content)
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(LAYOUT)
 
 
 def test_the_documentation_shows_this_example():
@@ -82,6 +112,7 @@ def test_a_video_may_have_no_actions_and_no_path(write):
         (changed("version", 2), "version: "),
         (changed("classes", []), "classes: empty"),
         (changed("classes", ["wave", "sit_down", "wave"]), "classes: 'wave' is listed twice"),
+        (changed("classes", ["wave", "sit_down", "none"]), "classes: 'none' is no class"),
         (changed("videos", {}), "videos: empty"),
         (changed("videos", KeyError), "videos: "),
         (changed("vidoes", {}), "vidoes: "),
@@ -92,7 +123,7 @@ def test_a_video_may_have_no_actions_and_no_path(write):
         (changed(*VIDEO, "path", "videos/other.mp4"), r"kitchen/0001, path: .*other\.mp4 does not exist"),
         (
             changed(*WAVE, "label", "fly"),
-            r"kitchen/0001, actions\[0\], label: 'fly' is not one of the classes wave, sit_down",
+            r"kitchen/0001, actions\[0\], label: 'fly' is not one of the classes wave, sit_down, nor 'none'",
         ),
         (changed(*WAVE, "frames", [41, 42]), r"actions\[0\]: give either first_frame .* or frames"),
         (changed(*SIT, "frames", KeyError), r"actions\[1\]: give either first_frame .* or frames"),
@@ -107,8 +138,12 @@ def test_a_video_may_have_no_actions_and_no_path(write):
         (changed(*WAVE, "boxes", 1, [50, 2, 50, 4]), r"boxes\[1\]: .* x1 < x2"),
         (changed(*WAVE, "boxes", 0, [0, 0, 641, 4]), r"boxes\[0\]: .* within 640 x 480"),
         (changed(*WAVE, "boxes", 0, [-1, 0, 64, 4]), r"boxes\[0\]: .* within 640 x 480"),
+        (changed(*NONE, "review", "done"), "none/0001, review: "),
+        (changed(*NONE, "candidates", 1, "first_frame", 300), r"candidates\[1\]: frame 300, but the video has"),
+        (changed(*NONE, "candidates", 1, "boxes", []), r"candidates\[1\], boxes: empty"),
+        (changed(*NONE, "candidates", 0, "boxes", 1, [1, 2, 3]), r"candidates\[0\], boxes\[1\]: 3 numbers"),
         ('{"format": ', r"actions\.json, line 1: not JSON"),
-        (LAYOUT[:-30], r"actions\.json, line 1\d: not JSON"),
+        (LAYOUT[:-30], r"actions\.json, line 2\d: not JSON"),
         (LAYOUT.replace("41", "NaN"), "NaN is not a number"),
         (LAYOUT.replace('"height": 480', '"height": 480, "width": 1'), "'width' is twice"),
         ("[]", "expected a JSON object"),

