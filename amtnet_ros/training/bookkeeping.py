@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from amtnet_ros.training.config import RunConfig
 from amtnet_ros.training.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 Losses = Mapping[str, float]
 
@@ -24,7 +21,7 @@ class Bookkeeping:
     """Of one run, in its folder.
 
     name: of the experiment. iterations: the last step. shown: losses in a few words. save: writes a checkpoint.
-    validate: shares in 0..1, by name; None where nobody is held out.
+    validate: a dataclass of shares in 0..1; None where nobody is held out.
     """
 
     folder: RunFolder
@@ -33,7 +30,7 @@ class Bookkeeping:
     iterations: int
     shown: Callable[[Losses], str]
     save: Callable[[], None]
-    validate: Callable[[], DataclassInstance] | None
+    validate: Callable[[], Any] | None
 
     @contextmanager
     def progress(self, step: int, disable: bool = False) -> Iterator[tuple[Progress, TaskID]]:
