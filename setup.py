@@ -16,6 +16,7 @@ setup(
     package_data={
         "amtnet_ros.inference": ["resize.onnx"],
         "amtnet_ros.actors": ["kinetics600.txt", "kinetics_to_actions.json"],
+        "amtnet_ros.view": ["page.html", "page.css", "page.js"],
     },
     install_requires=[
         "click",

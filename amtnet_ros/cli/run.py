@@ -14,24 +14,33 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.command_options import settings_from, settings_options
+from amtnet_ros.command_options import page_options, settings_from, settings_options
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
 from amtnet_ros.pipeline import Pipeline
+from amtnet_ros.view.desktop import shown
+from amtnet_ros.view.live import LiveView
 
 
 @dataclass
 class _Sinks:
-    """Where tubes and images go. video, events: None where they were not asked for."""
+    """Where tubes and images go. video, events, view: None where they were not asked for."""
 
     tubes: TubeRecorder
     video: AnnotatedVideo | None
     events: ActionEvents | None
+    view: LiveView | None
     pipeline: Pipeline
     console: Console
+
+    def show(self, stamp: int, image: UInt8) -> None:
+        if self.video:
+            self.video.add_image(stamp, image)
+        if self.view:
+            self.view.add_image(stamp, lambda: image)
 
     def take(self, updates: list[TubeUpdate]) -> None:
         labels = dict(enumerate(self.pipeline.labels))
@@ -39,6 +48,8 @@ class _Sinks:
             self.tubes.add(update, self.pipeline.session, labels, "")
             if self.video:
                 self.video.add_tubes(update, labels)
+            if self.view:
+                self.view.add_tubes(update, self.pipeline.session, labels, self.pipeline.latency)
             for event in self.events.add(update) if self.events else ():
                 self._say(event.line(0))
 
@@ -60,10 +71,25 @@ class _Sinks:
 )
 @click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
 @click.option("--no-video", is_flag=True, help="Write the tubes only.")
-@click.option("--events", is_flag=True, help="Print a line when an action begins and when it ends.")
+@click.option(
+    "--events/--no-events",
+    default=None,
+    help="Print a line when an action begins and when it ends.  [default: of a webcam]",
+)
+@click.option("--view", is_flag=True, help="Show it on a local web page, live.")
+@page_options
 @settings_options()
 def run(
-    source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, events: bool, **given: Any
+    source: str,
+    tubes_file: Path | None,
+    out: Path,
+    width: int,
+    no_video: bool,
+    events: bool | None,
+    view: bool,
+    view_host: str,
+    view_port: int | None,
+    **given: Any,
 ) -> None:
     """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
 
@@ -82,7 +108,11 @@ def run(
         video = None
         if not no_video:
             video = AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width, settings.style)
-        sinks = _Sinks(recorder, video, ActionEvents(pipeline.labels) if events else None, pipeline, console)
+        said = ActionEvents(pipeline.labels) if events or (events is None and isinstance(opened, Webcam)) else None
+        live = LiveView(source, settings.style) if view else None
+        if live:
+            files.enter_context(shown(live, view_host, view_port, click.echo))
+        sinks = _Sinks(recorder, video, said, live, pipeline, console)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
         if video:
@@ -101,8 +131,7 @@ def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]
         for stamp, image in track(
             _stamped(source), "watching", total=source.frames or None, console=console, transient=True
         ):
-            if sinks.video:
-                sinks.video.add_image(stamp, image)
+            sinks.show(stamp, image)
             begin = time.perf_counter()
             updates = sinks.pipeline.push(stamp, image)
             seconds += time.perf_counter() - begin

@@ -159,6 +159,11 @@ def colour_of(tube_id: int) -> Colour:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def colour_of_action(label: int, name: str) -> Colour:
+    """A class's colour (RGB) where persons are told apart by other means, as in a timeline; grey of `other`."""
+    return GREY if name == OTHER else colour_of(label)
+
+
 class _Pen:
     """Draws in place, lines and letters in proportion to the picture."""
 

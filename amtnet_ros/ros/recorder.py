@@ -21,7 +21,7 @@ from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.command import run_command
-from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
+from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
@@ -82,7 +82,7 @@ class RecorderNode(Node):
         assert self._video is not None
         stamp = nanoseconds(message.header.stamp)
         try:
-            image = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
+            image = rgb_from(message)
         except UserError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
