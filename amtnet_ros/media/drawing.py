@@ -21,6 +21,7 @@ GREY: Colour = (160, 160, 160)
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _REFERENCE = 480  # the picture's shorter side in pixels at which lines are 2 pixels wide
+_SMOOTHING = 4  # boxes before and after one, over which a trail's position is a mean
 _SMALLEST_LETTERS = 0.4  # OpenCV's font scale below which its letters run together
 
 
@@ -102,9 +103,8 @@ class TubePainter:
         visible = [(tube, boxes, box) for tube, boxes in known if (box := self._box_at(tube, boxes, stamp)) is not None]
         for tube, boxes, _ in visible:
             past = [seen.box for seen in boxes if seen.stamp <= stamp]
-            pen.trail(
-                past[max(0, len(past) - self.style.trail_length) :], self._colour(tube), thin=not self._acts(tube)
-            )
+            way = feet(past[max(0, len(past) - self.style.trail_length) :])
+            pen.trail(way, self._colour(tube), thin=not self._acts(tube))
         for tube, boxes, box in visible:
             self._draw_box(pen, tube, box, seen=any(one.stamp == stamp for one in boxes))
         for tube, _, box in visible:
@@ -164,6 +164,19 @@ def colour_of_action(label: int, name: str) -> Colour:
     return GREY if name == OTHER else colour_of(label)
 
 
+def feet(boxes: Sequence[Float32]) -> Float32:
+    """(K, 2) float32: the way of an actor's feet, the middle of each box's lower edge, without its jitter.
+
+    boxes: (4,) each, in the order of time. Each position is a mean over those around it, fewer towards the ends.
+    """
+    corners = np.asarray(boxes, np.float32).reshape(-1, 4)
+    way = np.stack([(corners[:, 0] + corners[:, 2]) / 2, corners[:, 3]], axis=1)
+    reach = np.minimum(np.minimum(np.arange(len(way)), np.arange(len(way))[::-1]), _SMOOTHING)
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(way, axis=0, dtype=np.float64)])
+    first, last = np.arange(len(way)) - reach, np.arange(len(way)) + reach + 1
+    return np.asarray((sums[last] - sums[first]) / (last - first)[:, None], np.float32)
+
+
 class _Pen:
     """Draws in place, lines and letters in proportion to the picture."""
 
@@ -204,12 +217,13 @@ class _Pen:
             for x in (left, right):
                 cv2.line(self._picture, (x, y), (x, min(y + dash, bottom)), colour, width)
 
-    def trail(self, boxes: list[Float32], colour: Colour, thin: bool) -> None:
-        """The way of the boxes' centres, thinner the longer ago."""
-        zoom_x, zoom_y = self._zoom
-        centres = [(round(float(x1 + x2) / 2 * zoom_x), round(float(y1 + y2) / 2 * zoom_y)) for x1, y1, x2, y2 in boxes]
-        for step, (start, end) in enumerate(pairwise(centres), start=1):
-            width = 1 if thin else max(1, round(1.5 * self._line * step / len(centres)))
+    def trail(self, way: Float32, colour: Colour, thin: bool) -> None:
+        """A way, (K, 2) source pixels, thinner the longer ago."""
+        places = [
+            (round(x), min(round(y), self._height - 1)) for x, y in (way * np.array(self._zoom, np.float32)).tolist()
+        ]
+        for step, (start, end) in enumerate(pairwise(places), start=1):
+            width = 1 if thin else max(1, round(1.5 * self._line * step / len(places)))
             cv2.line(self._picture, start, end, colour, width, cv2.LINE_AA)
 
     def label(self, text: str, box: Float32, colour: Colour) -> None:
