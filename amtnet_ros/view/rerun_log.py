@@ -45,6 +45,7 @@ class RerunLog:
         self._rerun: Any = library("rerun", "--rerun")
         self._labels, self._events = labels, ActionEvents(labels)
         self._origin: int | None = None
+        self._newest: int | None = None
         self._ways: dict[int, list[Box]] = {}
         self._said: dict[int, str] = {}
         self._log: Any = self._rerun.RecordingStream("amtnet_ros")
@@ -66,8 +67,10 @@ class RerunLog:
     def add_tubes(self, update: TubeUpdate) -> None:
         """The tubes of one step."""
         self._at(update.stamp)
-        self._log_boxes(update)
-        self._log_ways(update)
+        if update.stamp != self._newest:  # that all tubes end is told of an image that has its boxes
+            self._log_boxes(update)
+            self._log_ways(update)
+        self._newest = update.stamp
         for tube in update.tubes:
             self._log_action(tube)
         for event in self._events.add(update):
