@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amtnet_ros.contracts import OTHER, Tube, TubeState, TubeUpdate
-from amtnet_ros.media.drawing import GREY, Colour, colour_of, name_of
+from amtnet_ros.media.drawing import GREY, colour_of, name_of
+from amtnet_ros.media.pen import Colour
 from amtnet_ros.tube_boxes import newest_box
 
 LINE_LOOP = 2
