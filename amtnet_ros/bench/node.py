@@ -16,7 +16,7 @@ IDLE_SECONDS = 10.0
 
 @click.command("node")
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option(
     "--size", "sizes", multiple=True, default=("640x480", "1920x1080"), show_default=True, help="Of the images."
 )
