@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -62,7 +63,8 @@ def measure_page(model: str, device: str, size: str, rate: float, images: int) -
 def _viewer() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The executable, listening; its port."""
     command = [sys.executable, "-u", "-m", "amtnet_ros.ros.viewer"]
-    viewer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": ""}  # no browser: who looks is counted
+    viewer = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert viewer.stdout is not None
         said = re.search(r":(\d+)$", viewer.stdout.readline().strip())

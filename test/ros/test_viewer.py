@@ -9,12 +9,17 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from stage import Stage, wait_until, walker
 
 TOPICS = {"/image", "/action_tubes", "/detector/latency"}
 
 
-def test_it_listens_only_while_somebody_looks_and_shows_image_and_tubes(stage: Stage) -> None:
+def test_it_listens_only_while_somebody_looks_and_shows_image_and_tubes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(screen, raising=False)
     stage.detector()
     viewer = stage.run("viewer", "--image", "image")
     port = int(re.search(r"View: http://127\.0\.0\.1:(\d+)", viewer.wait_for("View: "))[1])
