@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -183,8 +183,9 @@ class LiveView:
                 continue
             if self._missed:  # tubes may have ended meanwhile
                 painter, self._missed = TubePainter(self._labels, self._style, delay=_IMAGES), False
-            while self._updates:
-                painter.update(self._updates.popleft())
+            with suppress(IndexError):  # until there is none
+                while True:
+                    painter.update(self._updates.popleft())
             try:
                 data = jpeg(painter.draw(fitted(item[1](), WIDTH), item[0]))
             except Exception as error:  # one image that cannot be shown; the next is looked at as if nothing had been

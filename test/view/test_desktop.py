@@ -19,8 +19,8 @@ def test_a_browser_opens_the_page_where_there_is_a_screen(
     visited: list[str] = []
 
     def browse(address: str) -> None:
+        visited.append(address)
         with urllib.request.urlopen(f"{address}/facts") as answer:
-            visited.append(address)
             answer.read()  # it looks until the stream ends
 
     monkeypatch.setenv("DISPLAY", screen)
