@@ -22,6 +22,7 @@ WIDTH = 960
 _IMAGES = 16  # that wait for their tubes: answers lag a few frames behind
 _UPDATES = 64  # of which the picture in progress may not know yet
 _UNANSWERED = 1_000_000_000  # ns; images so much newer than the newest tubes are shown without any
+_FAREWELL = 1.0  # seconds
 _RATE_OVER = 3.0  # seconds over which rates are taken
 
 Load = Callable[[], UInt8]
@@ -107,11 +108,12 @@ class LiveView:
             self._slot.put((update.stamp, load))
 
     def close(self) -> None:
-        """No more comes: viewers are told, and the thread ends."""
+        """No more comes: viewers are told, and have a moment to leave; the thread ends."""
         self._slot.close()
         with self._changed:
             self._open = False
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._viewers == 0, _FAREWELL)
 
     # For viewers
 
@@ -126,6 +128,7 @@ class LiveView:
         finally:
             with self._changed:
                 self._viewers -= 1
+                self._changed.notify_all()
 
     @property
     def is_open(self) -> bool:

@@ -2,6 +2,7 @@
 "use strict";
 
 const at = (id) => document.getElementById(id);
+const ROOM = 0.75; // of the timeline; a bar that ends before it has room for a name beside it
 const SHORTEST = 10; // seconds that the timeline shows at first; it doubles until it shows all that is remembered
 
 let era = 0;
@@ -74,7 +75,8 @@ function drawPerson(row, person, start, length) {
   mark.style.background = person.colour; // as the box in the picture
   name.append(mark, `#${person.id}`);
   const track = element("div", "track");
-  track.append(...bars(person.points).map((points) => drawBar(points, start, length)));
+  const found = bars(person.points);
+  track.append(...found.map((points, number) => drawBar(points, number === found.length - 1, start, length)));
   line.append(name, track);
   return line;
 }
@@ -92,11 +94,13 @@ function bars(points) {
 
 const unsure = (point) => point.state === "TENTATIVE";
 
-function drawBar(points, start, length) {
+function drawBar(points, isNewest, start, length) {
   const [first, last] = [points[0], points[points.length - 1]];
   const [action, colour] = actions[first.label];
   const from = Math.max(first.time, start);
   const bar = element("div", unsure(first) ? "bar unsure" : "bar");
+  // What somebody does now is always named: beside a bar that has room there.
+  if (isNewest && (last.time - start) / length < ROOM) bar.classList.add("named-beside");
   bar.dataset.action = action;
   bar.style.left = `${((from - start) / length) * 100}%`;
   bar.style.width = `${((last.time - from) / length) * 100}%`;
