@@ -59,11 +59,10 @@ def _print(report: dict[str, Any]) -> None:
         table.add_row(row["size"], f"{latency['median']:.1f}", f"{latency['p95']:.1f}", overhead, row["answered"])
     console.print(table)
     console.print(f"deactivated: {report['idle_cpu_percent']:.1f} % of a core")
-    table = Table(
-        "people at the live page", "stamp to tubes, median [ms]", "ratio", "viewer [% of a core]", "pictures each"
-    )
+    columns = ("stamp to tubes, median [ms]", "ratio", "detector's CPU time, ratio", "viewer [% of a core]", "pictures")
+    table = Table("people at the page", *columns)
     for row in report["page"]:
-        cost = f"{row['viewer_cpu_percent']:.1f}"
-        ratio, median = f"{row['latency_ratio']:.2f}", f"{row['latency_ms']['median']:.1f}"
-        table.add_row(str(row["viewers"]), median, ratio, cost, str(row["pictures_each"]))
+        ratios = f"{row['latency_ratio']:.2f}", f"{row['detector_cpu_ratio']:.2f}"
+        cost, median = f"{row['viewer_cpu_percent']:.1f}", f"{row['latency_ms']['median']:.1f}"
+        table.add_row(str(row["viewers"]), median, *ratios, cost, str(row["pictures_each"]))
     console.print(table)

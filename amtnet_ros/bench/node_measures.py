@@ -70,7 +70,7 @@ def measure_node(model: str, device: str, size: str, rate: float, images: int) -
     """
     with running(model, device) as (camera, _):
         stamps = play(camera, size, rate, images)
-        _await_answer(camera, stamps[-1])
+        await_answer(camera, stamps[-1])
     latency = [camera.received[stamp] for stamp in stamps if stamp in camera.received]
     overhead = [camera.overhead[stamp] for stamp in stamps if stamp in camera.overhead]
     if not latency or not overhead:
@@ -157,7 +157,8 @@ def play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:
     return stamps
 
 
-def _await_answer(camera: BenchCamera, stamp: int) -> None:
+def await_answer(camera: BenchCamera, stamp: int) -> None:
+    """Until the tubes of that stamp (ns) come, two seconds at most."""
     until = time.monotonic() + 2.0
     while time.monotonic() < until and stamp not in camera.received:
         rclpy.spin_once(camera, timeout_sec=0.1)

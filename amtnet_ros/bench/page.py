@@ -1,4 +1,4 @@
-"""What the live page costs: the detector's latency, and the viewer's CPU time, with so many people looking at it."""
+"""What the live page costs: latency and CPU time of the detector, and the viewer's, with so many people looking."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from amtnet_ros.bench.node_measures import READY, cpu_seconds, play, running
+from amtnet_ros.bench.node_measures import READY, await_answer, cpu_seconds, play, running
 from amtnet_ros.bench.pipeline import quantiles
+from amtnet_ros.contracts import Float32
 from amtnet_ros.errors import UserError
 
 VIEWERS = (0, 1, 5)
@@ -32,31 +33,50 @@ def measure_page(model: str, device: str, size: str, rate: float, images: int) -
     images: how many are timed for each number. Ratios are to nobody looking. Raises UserError where one of the two does
     not start.
     """
-    latency: dict[int, list[float]] = {number: [] for number in VIEWERS}
-    cores: dict[int, list[float]] = {number: [] for number in VIEWERS}
-    seen: dict[int, int] = dict.fromkeys(VIEWERS, 0)
-    with running(model, device) as (camera, _), _viewer() as (viewer, port):
+    rounds: dict[int, list[_Round]] = {number: [] for number in VIEWERS}
+    with running(model, device) as (camera, detector), _viewer() as (viewer, port):
         for number in VIEWERS * ROUNDS:
             time.sleep(0 if number else _FAREWELL)
             with _people(number, port) as people:
-                before, begin = cpu_seconds(viewer.pid), time.monotonic()
+                processes = (detector.pid, viewer.pid)
+                before, begin = [cpu_seconds(pid) for pid in processes], time.monotonic()
                 stamps = play(camera, size, rate, -(-images // ROUNDS))
-                cores[number].append((cpu_seconds(viewer.pid) - before) / (time.monotonic() - begin))
-            seen[number] += sum(each.pictures for each in people)
-            latency[number] += [camera.received[stamp] for stamp in stamps if stamp in camera.received]
-    if not all(latency.values()):
+                await_answer(camera, stamps[-1])
+                used = [cpu_seconds(pid) - already for pid, already in zip(processes, before, strict=True)]
+                seconds = time.monotonic() - begin
+            answers = [camera.received[stamp] for stamp in stamps if stamp in camera.received]
+            pictures = sum(each.pictures for each in people)
+            rounds[number].append(_Round(answers, pictures, used[0] / max(len(answers), 1), used[1] / seconds))
+    if not all(any(each.answers for each in some) for some in rounds.values()):
         raise UserError(f"the detector answered none of the images of {size}; is the machine overloaded?")
-    medians = {number: float(np.median(times)) for number, times in latency.items()}
-    return [
-        {
-            "viewers": number,
-            "latency_ms": quantiles(np.array(latency[number], np.float32)),
-            "latency_ratio": round(medians[number] / medians[0], 3),
-            "viewer_cpu_percent": round(100 * float(np.mean(cores[number])), 1),
-            "pictures_each": seen[number] // max(number, 1),
-        }
-        for number in VIEWERS
-    ]
+    return [_row(number, rounds[number], rounds[0]) for number in VIEWERS]
+
+
+class _Round(NamedTuple):
+    """answers: seconds from stamp to tubes, each. pictures: that came to all viewers together. detector: CPU seconds an
+    answered image. viewer: cores that its process kept busy."""
+
+    answers: list[float]
+    pictures: int
+    detector: float
+    viewer: float
+
+
+def _row(number: int, rounds: list[_Round], nobody: list[_Round]) -> dict[str, Any]:
+    def latency(some: list[_Round]) -> Float32:
+        return np.array([answer for each in some for answer in each.answers], np.float32)
+
+    def detector(some: list[_Round]) -> float:
+        return float(np.median([each.detector for each in some if each.answers]))
+
+    return {
+        "viewers": number,
+        "latency_ms": quantiles(latency(rounds)),
+        "latency_ratio": round(float(np.median(latency(rounds)) / np.median(latency(nobody))), 3),
+        "detector_cpu_ratio": round(detector(rounds) / detector(nobody), 3),
+        "viewer_cpu_percent": round(100 * float(np.mean([each.viewer for each in rounds])), 1),
+        "pictures_each": sum(each.pictures for each in rounds) // max(number, 1),
+    }
 
 
 @contextmanager
@@ -105,7 +125,7 @@ class _Person:
             thread.join()
 
     def _read(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as answer:
+        with suppress(ConnectionError), connection, connection.makefile("rb") as answer:
             while line := answer.readline():
                 if line.startswith(b"Content-Length:"):
                     answer.read(int(line.split(b":")[1]) + 2)
