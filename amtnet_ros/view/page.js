@@ -64,21 +64,38 @@ function drawAxis(start, length) {
 
 function drawRows(start, length) {
   const rows = [...persons].map(([row, person]) => drawPerson(row, person, start, length));
-  if (rows.length) at("rows").replaceChildren(...rows);
+  const shown = [...at("rows").children];
+  const same = rows.length === shown.length && rows.every((row, place) => row === shown[place]);
+  if (rows.length && !same) at("rows").replaceChildren(...rows);
 }
 
 function drawPerson(row, person, start, length) {
+  person.line ??= newLine(row, person);
+  const track = person.line.lastChild;
+  const found = bars(person.points);
+  while (track.children.length > found.length) track.lastChild.remove();
+  found.forEach((points, place) => {
+    const bar = track.children[place] ?? track.appendChild(newBar());
+    drawBar(bar, points, place === found.length - 1, start, length);
+  });
+  return person.line;
+}
+
+function newLine(row, person) {
   const line = element("div", "row");
   line.dataset.row = row;
   const name = element("div", "person");
   const mark = element("i");
   mark.style.background = person.colour; // as the box in the picture
   name.append(mark, `#${person.id}`);
-  const track = element("div", "track");
-  const found = bars(person.points);
-  track.append(...found.map((points, number) => drawBar(points, number === found.length - 1, start, length)));
-  line.append(name, track);
+  line.append(name, element("div", "track"));
   return line;
+}
+
+function newBar() {
+  const bar = element("div");
+  bar.append(element("div", "height"), element("span"));
+  return bar;
 }
 
 // The points of each bar; one bar ends where the next begins.
@@ -94,30 +111,34 @@ function bars(points) {
 
 const unsure = (point) => point.state === "TENTATIVE";
 
-function drawBar(points, isNewest, start, length) {
+function drawBar(bar, points, isNewest, start, length) {
   const [first, last] = [points[0], points[points.length - 1]];
   const [action, colour] = actions[first.label];
   const from = Math.max(first.time, start);
-  const bar = element("div", unsure(first) ? "bar unsure" : "bar");
+  bar.className = unsure(first) ? "bar unsure" : "bar";
   // What somebody does now is always named: beside a bar that has room there.
   if (isNewest && (last.time - start) / length < ROOM) bar.classList.add("named-beside");
   bar.dataset.action = action;
   bar.style.left = `${((from - start) / length) * 100}%`;
   bar.style.width = `${((last.time - from) / length) * 100}%`;
   bar.title = `${action}, ${first.time.toFixed(1)} to ${last.time.toFixed(1)} s`;
-  const height = element("div", "height");
-  height.style.background = colour;
+  const [height, caption] = bar.children;
   const isAction = action !== "other"; // which has no score of its own
-  const top = (point) => (isAction ? 100 - 92 * point.score : 75);
-  const x = (point) => (100 * (point.time - from)) / Math.max(last.time - from, 1e-6);
   // The last point belongs to the next bar already, unless it is the person's newest.
   const scored = points.map((point) => (point.label === first.label ? point : { ...points[points.length - 2], time: point.time }));
-  const outline = scored.map((point) => `${Math.max(0, x(point)).toFixed(2)}% ${top(point).toFixed(1)}%`);
-  height.style.clipPath = `polygon(0% 100%, ${outline.join(", ")}, 100% 100%)`;
-  const caption = element("span");
+  height.style.background = colour;
+  height.style.clipPath = outline(scored, from, isAction);
   caption.textContent = isAction ? `${action} ${scored[scored.length - 1].score.toFixed(2)}` : action;
-  bar.append(height, caption);
-  return bar;
+}
+
+// The score over time as the upper edge of a bar; without a score the bar is even.
+function outline(points, from, isAction) {
+  const seconds = Math.max(points[points.length - 1].time - from, 1e-6);
+  const edge = points.map(({ time, score }) => {
+    const x = Math.max(0, (100 * (time - from)) / seconds);
+    return `${x.toFixed(2)}% ${(isAction ? 100 - 92 * score : 75).toFixed(1)}%`;
+  });
+  return `polygon(0% 100%, ${edge.join(", ")}, 100% 100%)`;
 }
 
 function element(kind, className = "") {
