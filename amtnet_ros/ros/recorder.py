@@ -23,15 +23,13 @@ from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
 from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.msg import ActionTubeArray
-from amtnet_ros.ros.command import run_command
+from amtnet_ros.ros.command import run_command, say
 from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
 from amtnet_ros.view.mcap_file import McapRecorder
 
-_CLEAR_LINE = "\r\x1b[2K" if sys.stdout.isatty() else ""
-"""A player in the same terminal may have drawn its progress there; it draws it again."""
 _INTRODUCTION = 0.2  # seconds between two looks for a detector; by the second, it has found us as well
 _WITHOUT_DETECTOR = 10.0  # seconds after which images are recorded although there is no detector
 
@@ -104,7 +102,7 @@ class RecorderNode(Node):
         self._heard(update.stamp)
         self._labels.update(labels)
         for event in self._events.add(update) if self._events else ():
-            print(_CLEAR_LINE + event.line(self.origin or 0), flush=True)
+            say(event.line(self.origin or 0))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         stamp = nanoseconds(message.header.stamp)

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.command_options import page_options
 from amtnet_ros.msg import ActionTubeArray, Latency
-from amtnet_ros.ros.command import run_command
+from amtnet_ros.ros.command import run_command, say
 from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, update_from
 from amtnet_ros.ros.process import ros, spin
@@ -88,7 +88,7 @@ def command(image: str, compressed: bool, view_host: str, view_port: int | None)
     """
     with (
         ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop,
-        shown(LiveView(image), view_host, view_port, partial(print, flush=True)) as view,
+        shown(LiveView(image), view_host, view_port, say) as view,
     ):
         node = ViewerNode(view, compressed)
         try:

@@ -67,7 +67,9 @@ def _listen(view: LiveView, host: str, port: int | None) -> _Server:
             return _Server((host, number), handler)
         except OSError as error:
             why = error.strerror or str(error)
-    raise UserError(f"--view: cannot listen at {host}, port {port or PORT} ({why.lower()}); --view-port takes another")
+    raise UserError(
+        f"--view: cannot listen at {host}, port {port or PORT} ({why.lower()}); try another --view-port or --view-host"
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
