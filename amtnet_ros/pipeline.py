@@ -226,6 +226,7 @@ class Pipeline:
         if self._stage:  # whose score it is that is reported, and that confirms
             self._linker.options = replace(options.linker, confirm_score=0.0)
             self._stage.confirm_score = options.linker.confirm_score
+            self._stage.label_margin = options.linker.label_margin
         gate.max_frame_gap, gate.reset_jump = options.max_frame_gap, options.reset_jump
         self._adaptive.configure(options.delta or self.card.delta, options.max_delta)
         self._pairs.delta = self._adaptive.delta
