@@ -1,0 +1,90 @@
+"""The last layer of an actor stream: taken out of a graph, and another one put in. The 600 names stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.helper
+import onnx.numpy_helper
+import onnxruntime as ort
+
+from amtnet_ros.contracts import Float32
+from amtnet_ros.errors import UserError
+
+HIDDEN, ANSWERS = "hidden", "answers"
+WEIGHT, BIAS = "network.answer.weight", "network.answer.bias"
+"""What the answers' layer is called; the torch engine finds it by these names."""
+
+
+def with_answers(model: onnx.ModelProto, weight: Float32, bias: Float32) -> onnx.ModelProto:
+    """A graph that gives other answers: softmax of a new linear layer on what it gives as `hidden`.
+
+    weight: (A, H), bias: (A,), of A answers. Works on graphs in floats and in 8 bits; the new layer is in floats.
+    Raises UserError where the graph has no such outputs.
+    """
+    after = onnx.ModelProto()
+    after.CopyFrom(model)
+    graph = after.graph
+    _check(graph)
+    old = next(output for output in graph.output if output.name == ANSWERS)
+    persons = old.type.tensor_type.shape.dim[0].dim_param or "persons"
+    place = list(graph.output).index(old)
+    _keep_only(graph, {output.name for output in graph.output} - {ANSWERS})
+    for name, values in ((WEIGHT, weight), (BIAS, bias)):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
+    graph.node.append(onnx.helper.make_node("Gemm", [HIDDEN, WEIGHT, BIAS], ["answer_logits"], transB=1))
+    graph.node.append(onnx.helper.make_node("Softmax", ["answer_logits"], [ANSWERS], axis=-1))
+    graph.output.insert(
+        place, onnx.helper.make_tensor_value_info(ANSWERS, onnx.TensorProto.FLOAT, [persons, len(bias)])
+    )
+    del graph.value_info[:]
+    onnx.checker.check_model(after, full_check=True)
+    return after
+
+
+def hidden_layer(path: Path) -> Callable[[Float32], Float32]:
+    """What a graph makes of the mean features of a second: (N, F) → (N, H), its output `hidden`.
+
+    Raises UserError where the graph cannot be read, or has no such output.
+    """
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # a damaged file can raise anything
+        raise UserError(f"{path}: cannot be read as a graph ({error})") from error
+    _check(model.graph)
+    graph = model.graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    node = made_by[HIDDEN]
+    while node.op_type not in ("Gemm", "MatMul"):
+        node = made_by[node.input[0]]
+    mean = node.input[0]
+    graph.node.remove(made_by[mean])
+    _keep_only(graph, {HIDDEN})
+    del graph.input[:], graph.value_info[:]
+    graph.input.append(onnx.helper.make_tensor_value_info(mean, onnx.TensorProto.FLOAT, None))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda features: np.asarray(session.run([HIDDEN], {mean: features})[0], np.float32)
+
+
+def _check(graph: onnx.GraphProto) -> None:
+    lacking = {HIDDEN, ANSWERS} - {output.name for output in graph.output}
+    if lacking:
+        raise UserError(f"the graph of the actor stream has no '{sorted(lacking)[0]}'; add the stream to the model anew")
+
+
+def _keep_only(graph: onnx.GraphProto, outputs: set[str]) -> None:
+    """Leave these outputs, and what they need."""
+    for output in [output for output in graph.output if output.name not in outputs]:
+        graph.output.remove(output)
+    while idle := [node for node in graph.node if not _used(graph) & set(node.output)]:
+        for node in idle:
+            graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in _used(graph)]:
+        graph.initializer.remove(tensor)
+
+
+def _used(graph: onnx.GraphProto) -> set[str]:
+    return {output.name for output in graph.output}.union(*(node.input for node in graph.node))
