@@ -61,7 +61,7 @@ def hidden_layer(path: Path) -> Callable[[Float32], Float32]:
     while node.op_type not in ("Gemm", "MatMul"):
         node = made_by[node.input[0]]
     mean = node.input[0]
-    graph.node.remove(made_by[mean])
+    graph.node.remove(made_by[mean])  # so that the mean has to come in
     _keep_only(graph, {HIDDEN})
     del graph.input[:], graph.value_info[:]
     graph.input.append(onnx.helper.make_tensor_value_info(mean, onnx.TensorProto.FLOAT, None))
@@ -77,14 +77,15 @@ def _check(graph: onnx.GraphProto) -> None:
 
 def _keep_only(graph: onnx.GraphProto, outputs: set[str]) -> None:
     """Leave these outputs, and what they need."""
-    for output in [output for output in graph.output if output.name not in outputs]:
-        graph.output.remove(output)
-    while idle := [node for node in graph.node if not _used(graph) & set(node.output)]:
-        for node in idle:
-            graph.node.remove(node)
-    for tensor in [tensor for tensor in graph.initializer if tensor.name not in _used(graph)]:
-        graph.initializer.remove(tensor)
-
-
-def _used(graph: onnx.GraphProto) -> set[str]:
-    return {output.name for output in graph.output}.union(*(node.input for node in graph.node))
+    used = set(outputs)
+    needed = []
+    for node in reversed(graph.node):  # who makes a value stands before those who use it
+        if used & set(node.output):
+            used |= set(node.input)
+            needed.append(node)
+    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
+    kept = [output for output in graph.output if output.name in outputs]
+    for field, values in ((graph.node, needed[::-1]), (graph.initializer, tensors), (graph.output, kept)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        del field[:]
+        field.extend(copies)
