@@ -33,9 +33,7 @@ DELTA = 2
     help="Take the boxes of this ONNX file instead, linked by overlap; docs/teach.md says what it must look like.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing of test clips.")
-def of_folder(
-    folder: Path, out: Path, model: str, device: str, person_detector: Path | None, seed: int
-) -> None:
+def of_folder(folder: Path, out: Path, model: str, device: str, person_detector: Path | None, seed: int) -> None:
     """Find the people in FOLDER/ACTION/*.mp4, and in FOLDER/none/*.mp4, and write them to a file.
 
     Of a clip of an action the person followed longest is taken, of `none` everybody. What is in the file already stays

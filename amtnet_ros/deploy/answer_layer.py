@@ -45,6 +45,15 @@ def with_answers(model: onnx.ModelProto, weight: Float32, bias: Float32) -> onnx
     return after
 
 
+def answer_weights(path: Path) -> tuple[Float32, Float32]:
+    """(A, H) and (A,) of the layer that gives a float graph's answers. Raises UserError where it has none."""
+    tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    if not {WEIGHT, BIAS} <= tensors.keys():
+        raise UserError(f"{path}: its answers' layer, '{WEIGHT}', is not there; add the stream to the model anew")
+    weight, bias = (onnx.numpy_helper.to_array(tensors[name]).astype(np.float32) for name in (WEIGHT, BIAS))
+    return weight, bias
+
+
 def hidden_layer(path: Path) -> Callable[[Float32], Float32]:
     """What a graph makes of the mean features of a second: (N, F) → (N, H), its output `hidden`.
 
@@ -72,7 +81,9 @@ def hidden_layer(path: Path) -> Callable[[Float32], Float32]:
 def _check(graph: onnx.GraphProto) -> None:
     lacking = {HIDDEN, ANSWERS} - {output.name for output in graph.output}
     if lacking:
-        raise UserError(f"the graph of the actor stream has no '{sorted(lacking)[0]}'; add the stream to the model anew")
+        raise UserError(
+            f"the graph of the actor stream has no '{sorted(lacking)[0]}'; add the stream to the model anew"
+        )
 
 
 def _keep_only(graph: onnx.GraphProto, outputs: set[str]) -> None:

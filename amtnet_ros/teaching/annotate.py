@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from amtnet_ros.contracts import UInt8
-from amtnet_ros.data.actions_file import NONE, Action, ActionsFile, Candidate, Video, parse_actions_file, write_actions_file
+from amtnet_ros.data.actions_file import (
+    NONE,
+    Action,
+    ActionsFile,
+    Candidate,
+    Video,
+    parse_actions_file,
+    write_actions_file,
+)
 from amtnet_ros.errors import UserError
 from amtnet_ros.media.video import open_source
 from amtnet_ros.teaching.clips import Clip, draw_split

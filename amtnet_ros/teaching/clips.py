@@ -76,7 +76,8 @@ def _named(label: str, files: list[Path], remarks: list[str]) -> list[Clip]:
     if len(set(groups.values())) == 1:  # names that are numbers tell nothing of the source
         groups = {file: file.stem for file in files}
     return [
-        Clip(f"{label}/{file.stem if stems[file.stem] == 1 else file.name}", label, file, groups[file]) for file in files
+        Clip(f"{label}/{file.stem if stems[file.stem] == 1 else file.name}", label, file, groups[file])
+        for file in files
     ]
 
 

@@ -87,9 +87,7 @@ def look_at_people(
         label = dataset.classes[action.label]
         for found, said in zip(watch(engine, open_source(str(video.path)), ways), (label, NOBODY), strict=False):
             is_empty = said == NOBODY
-            if len(found.features) and (
-                not is_empty or found.answers[-1, actor.answers.index(NOBODY)] >= EMPTY
-            ):
+            if len(found.features) and (not is_empty or found.answers[-1, actor.answers.index(NOBODY)] >= EMPTY):
                 features.append(found.features[-1])
                 labels.append(said)
                 groups.append(name[: name.rindex(f"_{label}_")] if f"_{label}_" in name else name)
@@ -102,5 +100,7 @@ def some_of_each(dataset: Dataset, most: int = OF_EACH_ACTION) -> list[str]:
     for name in dataset.train:
         by_class.setdefault(dataset.videos[name].instances[0].label, []).append(name)
     return [
-        names[i * len(names) // min(most, len(names))] for names in by_class.values() for i in range(min(most, len(names)))
+        names[i * len(names) // min(most, len(names))]
+        for names in by_class.values()
+        for i in range(min(most, len(names)))
     ]

@@ -137,7 +137,9 @@ def rows_of(clips: Sequence[TaughtClip], known: KnownPeople, hidden: Callable[[F
         numbers += [number] * count
     n_own, n_known = len(features), len(known.labels)
     return Rows(
-        hidden=hidden(np.concatenate([np.array(features, np.float32).reshape(-1, known.features.shape[1]), known.features])),
+        hidden=hidden(
+            np.concatenate([np.array(features, np.float32).reshape(-1, known.features.shape[1]), known.features])
+        ),
         labels=np.array([*labels, *known.labels]),
         groups=np.array([*groups, *(f"known {group}" for group in known.groups)]),
         clips=np.array([*numbers, *range(len(clips), len(clips) + n_known)], np.int64),
@@ -194,6 +196,11 @@ def folds_of(rows: Rows, answers: Answers, seed: int) -> Iterator[tuple[Bool, Bo
             yield held_out, held_out
 
 
+def layers_of(answers: Answers) -> int:
+    """How many layers are learnt to judge by."""
+    return FOLDS + (len(answers.actions) if len(answers.actions) > 1 else 0)
+
+
 def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] = lambda: None) -> Judged:
     """What layers say of moments that were held out of what they learnt from. progress: called after each layer."""
     parts: list[tuple[Float64, Int64, Bool, Bool]] = []
@@ -204,7 +211,9 @@ def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] 
             layer = learn(rows.part(~held_out), answers)
             right = np.where(strange[chosen], other, answers.right(rows.labels[chosen]))
             lone = strange[chosen] | (rows.labels[chosen] == NONE)
-            parts.append((_unlearnt(layer.logits(rows.hidden[chosen]), rows, held_out, answers), right, rows.own[chosen], lone))
+            parts.append(
+                (_unlearnt(layer.logits(rows.hidden[chosen]), rows, held_out, answers), right, rows.own[chosen], lone)
+            )
         progress()
     logits, right, own, strange = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Judged(logits, right, own, strange)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +52,7 @@ def ways_of(first_frame: int, boxes: Float32, rate: float, count: int, rng: np.r
     return ways
 
 
-def _way(
-    first_frame: int, boxes: Float32, rate: float, pace: float, begin: float, margin: float = MARGIN
-) -> Way:
+def _way(first_frame: int, boxes: Float32, rate: float, pace: float, begin: float, margin: float = MARGIN) -> Way:
     """begin: 0..1, which part of a long stretch."""
     n = len(boxes)
     length = min(n, round(LONGEST * rate))
