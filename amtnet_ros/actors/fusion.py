@@ -160,7 +160,7 @@ class Fusion:
     def _besides(self, taught: Float64, said: Float64) -> Float64:
         """A distribution of those who do not know the strange actions, with what the stream says of these."""
         strange = np.where(self._strange, taught, 0.0)
-        return strange + (1 - strange.sum()) * said
+        return np.asarray(strange + (1 - strange.sum()) * said, dtype=np.float64)
 
     def _by_name(self, names: Float32) -> Float64:
         """(600,) → (1 + named actions, K + 1): what the names that mean an action, or `other`, sum to.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amtnet_ros.contracts import UInt8
+from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.data.actions_file import (
     NONE,
     Action,
@@ -68,7 +68,8 @@ def annotate(
         try:
             video = watched(clip, out.parent, splits[clip.name], find, say)
         except UserError as error:
-            say(f"{clip.path}: left out: {error}")
+            reason = str(error).removeprefix(f"{clip.path}: ")
+            say(f"{clip.path}: left out: {reason}")
             continue
         content.videos[clip.name] = video
         write_actions_file(out, content)
@@ -90,7 +91,7 @@ def watched(clip: Clip, folder: Path, split: str, find: PeopleFinder, say: Calla
     remark = _remark(people, images.count) if clip.label != NONE else ""
     if remark:
         say(f"{clip.path}: {remark}")
-    candidates = [Candidate(first_frame=person.first_frame, boxes=person.boxes.tolist()) for person in people]
+    candidates = [Candidate(first_frame=person.first_frame, boxes=_rounded(person.boxes)) for person in people]
     chosen = candidates if clip.label == NONE else candidates[:1]
     return Video(
         path=os.path.relpath(clip.path, folder),
@@ -105,11 +106,16 @@ def watched(clip: Clip, folder: Path, split: str, find: PeopleFinder, say: Calla
 
 
 def _within(person: PersonTube, size: tuple[int, int]) -> PersonTube:
-    """Boxes inside the picture, at least a pixel wide and high, to a tenth of a pixel."""
+    """Boxes inside the picture, at least a pixel wide and high."""
     width, height = size
     low = np.clip(person.boxes[:, :2], 0, (width - 1, height - 1))
     high = np.clip(person.boxes[:, 2:], low + 1, (width, height))
-    return PersonTube(person.first_frame, np.round(np.concatenate([low, high], axis=1).astype(np.float64), 1))
+    return PersonTube(person.first_frame, np.concatenate([low, high], axis=1).astype(np.float32))
+
+
+def _rounded(boxes: Float32) -> list[list[int | float]]:
+    """To a tenth of a pixel, as a file holds them."""
+    return np.round(boxes.astype(np.float64), 1).tolist()  # type: ignore[no-any-return]
 
 
 def _remark(people: list[PersonTube], n_frames: int) -> str:

@@ -207,7 +207,7 @@ def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] 
     other = answers.order.index(OTHER)
     for held_out, strange in folds_of(rows, answers, seed):
         chosen = held_out & rows.judged
-        if chosen.any() and _can_learn(rows.part(~held_out), answers, strange.any()):
+        if chosen.any() and _can_learn(rows.part(~held_out), answers, bool(strange.any())):
             layer = learn(rows.part(~held_out), answers)
             right = np.where(strange[chosen], other, answers.right(rows.labels[chosen]))
             lone = strange[chosen] | (rows.labels[chosen] == NONE)

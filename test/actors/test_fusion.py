@@ -107,6 +107,8 @@ def test_of_actions_that_only_the_stream_was_taught_its_answer_stands_and_the_re
 
 
 def test_what_the_two_stream_network_knows_and_the_model_does_not_is_other() -> None:
-    fusion = Fusion(("salute", "sit"), ("salute", "sit", "other", "nobody"), Rule(0, 1, 0), seen_in_pairs=("clap", "sit"))
+    fusion = Fusion(
+        ("salute", "sit"), ("salute", "sit", "other", "nobody"), Rule(0, 1, 0), seen_in_pairs=("clap", "sit")
+    )
     assert [fusion.labels[fusion.label_of(seen)] for seen in (0, 1)] == ["other", "sit"]
     np.testing.assert_allclose(fusion.widened(np.array([0.7, 0.2], np.float32)), [0, 0.2, 0])
