@@ -1,4 +1,4 @@
-"""`amtnet bench teach`: how many clips of a new action it takes, by classes of UCF-101 that are taught as if they were new.
+"""`amtnet bench teach`: how many clips of a new action it takes, by classes of UCF-101 taught as if they were new.
 
 For each number of clips, new actions are drawn, and of each of them clips; clips of other groups (other people, other
 places) are held out. What is counted is what the taught model says of the person followed longest, in the last second:
@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -180,7 +181,7 @@ class _Looker:
                 return Seen(tuple(file[str(number)] for number in range(len(file.files) - 1)), float(file["overlap"]))
         seen = self._watch(clip)
         with WholeFile(kept, parents=True) as temporary, temporary.open("wb") as file:
-            ways = {str(number): way for number, way in enumerate(seen.ways)}
+            ways: dict[str, Any] = {str(number): way for number, way in enumerate(seen.ways)}
             np.savez(file, overlap=np.array(seen.overlap), **ways)
         return seen
 

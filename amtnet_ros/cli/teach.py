@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import Progress, track
 
 from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.data.actions_file import NONE
@@ -134,10 +134,10 @@ def _answers(base: Path, actor: ActorCard, dataset: Dataset, keep: bool) -> Answ
 def _learn(rows: Rows, answers: Answers, seed: int, console: Console) -> Lesson:
     from amtnet_ros.teaching import lesson
 
-    steps = iter(track(range(lesson.layers_of(answers)), "learning", console=console))
-    taught = lesson.teach(rows, answers, seed, lambda: next(steps, None))
-    for _ in steps:
-        pass
+    with Progress(console=console) as progress:
+        task = progress.add_task("learning", total=lesson.layers_of(answers) + 1)
+        taught = lesson.teach(rows, answers, seed, lambda: progress.advance(task))
+        progress.advance(task)
     return taught
 
 

@@ -236,18 +236,13 @@ def _unlearnt(logits: Float64, rows: Rows, held_out: Bool, answers: Answers) -> 
 def choose_careful(judged: Judged, answers: Answers) -> float:
     """What the logarithm of `other` must get so that few people who do something else are said to do an action.
 
-    Those of the clips, and those who came with the model, count half each.
+    It holds for those of the clips, who are filmed as the robot will see people, and for those who came with the model.
     """
     actions, other = len(answers.actions), answers.order.index(OTHER)
     lead = judged.logits[:, :actions].max(axis=1) - judged.logits[:, other]
     strange = judged.strange & np.isfinite(lead)
-    if not strange.any():
-        return 0.0
-    own = judged.own[strange]
-    weights = np.where(own, 1 / max(own.sum(), 1), 1 / max((~own).sum(), 1))
-    order = np.argsort(-lead[strange])
-    above = np.cumsum(weights[order]) / weights.sum()
-    return float(lead[strange][order][np.searchsorted(above, CLAIMED)])
+    groups = [lead[strange & chosen] for chosen in (judged.own, ~judged.own)]
+    return max((float(np.quantile(group, 1 - CLAIMED, method="higher")) for group in groups if len(group)), default=0.0)
 
 
 def teach(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] = lambda: None) -> Lesson:
