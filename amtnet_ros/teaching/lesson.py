@@ -22,7 +22,7 @@ Float64 = NDArray[np.float64]
 PENALTY = 1e-3
 """Of the layer's weights, see `learn_layer`."""
 FOLDS = 4
-CLAIMED = 0.06
+CLAIMED = 0.1
 """The share of people who do something else that may be said to do one of the actions, among those held out."""
 OF_NOBODY = 0.5
 """What windows without anybody weigh, in actions."""
