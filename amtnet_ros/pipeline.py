@@ -312,4 +312,5 @@ def _make_stage(card: ModelCard, options: PipelineOptions, engine: ActorEngine |
     named = parse_actions(options.actions, card.labels)
     rule = Rule(**{field.name: getattr(card.actor.rule, field.name) for field in fields(Rule)})
     nobody = card.actor.answers.index(NOBODY) if rule.whole > 0 else None
-    return ActorStage(Actors(engine, options.max_looks, nobody), Fusion(card.actions, card.actor.answers, rule, named))
+    fusion = Fusion(card.named_actions, card.actor.answers, rule, named, seen_in_pairs=card.actions)
+    return ActorStage(Actors(engine, options.max_looks, nobody), fusion)

@@ -91,10 +91,10 @@ class ActorStage:
     def _renamed(self, tube: Tube) -> Tube:
         known = self._known.get(tube.id)
         if known is None or (known.joined is None and not self.actors.too_slow):
-            return _unconfirmed(tube._replace(class_scores=self.fusion.widened(tube.class_scores)))
+            return _unconfirmed(self._of_pairs(tube))
         nobody = 0.0
         if known.joined is None:
-            tube = tube._replace(class_scores=self.fusion.widened(tube.class_scores))
+            tube = self._of_pairs(tube)
         else:
             scores, nobody = self._of_wanted(known.joined.scores), known.joined.nobody
             known.label = label = self._label(scores, known.label)
@@ -107,6 +107,11 @@ class ActorStage:
         if before is not None and scores[before] > 0 and scores[best] <= scores[before] + self.label_margin:
             return before
         return best
+
+    def _of_pairs(self, tube: Tube) -> Tube:
+        """A tube as the two-stream network calls it."""
+        label = self.fusion.label_of(tube.label)
+        return tube._replace(label=label, class_scores=self.fusion.widened(tube.class_scores))
 
     def _of_wanted(self, scores: Float32) -> Float32:
         """What speaks for labels that nobody wants to hear of, speaks for `other`."""
