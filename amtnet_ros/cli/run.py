@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.command_options import settings_from, settings_options
-from amtnet_ros.contracts import TubeUpdate, UInt8
+from amtnet_ros.contracts import TubeUpdate
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.tube_lines import TubeRecorder, table_of
-from amtnet_ros.media.video import Source, VideoWriter, Webcam, open_source
+from amtnet_ros.media.video import Source, VideoWriter, open_source
 from amtnet_ros.pipeline import Pipeline
 
 
@@ -72,7 +72,7 @@ def run(
     """
     console = Console(stderr=True)
     settings = settings_from(given)
-    opened = open_source(source)
+    opened = open_source(source, partial(console.print, markup=False, highlight=False, soft_wrap=True))
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
@@ -99,7 +99,7 @@ def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]
     count, seconds = 0, 0.0
     try:
         for stamp, image in track(
-            _stamped(source), "watching", total=source.frames or None, console=console, transient=True
+            source.stamped(), "watching", total=source.frames or None, console=console, transient=True
         ):
             if sinks.video:
                 sinks.video.add_image(stamp, image)
@@ -111,11 +111,3 @@ def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]
     except KeyboardInterrupt:
         console.print("interrupted: writing what was found so far")
     return count, seconds
-
-
-def _stamped(source: Source) -> Iterator[tuple[int, UInt8]]:
-    """Images with stamps in nanoseconds: a file's from its frame rate, a webcam's from the clock."""
-    begin = time.monotonic_ns()
-    for number, image in enumerate(source):
-        live = isinstance(source, Webcam)
-        yield (time.monotonic_ns() - begin if live else round(number / source.rate * 1e9)), image
