@@ -12,11 +12,16 @@ nothing the first attempt left behind. Only the standard library is used: this r
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # until main() says more: Ctrl-C, while the libraries load, is no reason for a traceback
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import fcntl
 import hashlib
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -218,13 +223,11 @@ class Environment:
         # Read at the start of every Python of the environment, before the wheels' own ros_wheels_bootstrapper.pth.
         replace_text(self.packages / "amtnet_ros.pth", "import amtnet_ros_environment\n")
         command = self.path / "bin" / "amtnet"
-        # Processes that prepare samples import this file, and must not run it.
+        # No `#!` with the folder's path, which may hold spaces, or be too long. -P: nothing is imported from the
+        # working directory.
         lines = (
-            f"#!{self.python}",
-            "import sys",
-            "from amtnet_ros.cli.main import main",
-            'if __name__ == "__main__":',
-            "    sys.exit(main())",
+            "#!/bin/sh",
+            'exec "$(dirname "$(readlink -f "$0")")/python" -P -m amtnet_ros.cli.main "$@"',
             "",
         )
         replace_text(command, "\n".join(lines))
@@ -378,6 +381,7 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment")
     arguments = parser.parse_args()
     path = arguments.venv.absolute()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with lock(path.with_name(path.name + ".lock")):
             environment = Environment(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,19 +15,19 @@ from rich.progress import track
 
 from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.contracts import TubeUpdate
-from amtnet_ros.media.annotated_video import AnnotatedVideo
+from amtnet_ros.files import check_distinct
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.tube_lines import TubeRecorder, table_of
-from amtnet_ros.media.video import Source, VideoWriter, open_source
+from amtnet_ros.media.recording import Recording
+from amtnet_ros.media.tube_lines import table_of
+from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
 
 
 @dataclass
 class _Sinks:
-    """Where tubes and images go. video, events: None where they were not asked for."""
+    """Where tubes and images go. events: None where they were not asked for."""
 
-    tubes: TubeRecorder
-    video: AnnotatedVideo | None
+    recording: Recording
     events: ActionEvents | None
     pipeline: Pipeline
     console: Console
@@ -36,9 +35,7 @@ class _Sinks:
     def take(self, updates: list[TubeUpdate]) -> None:
         labels = dict(enumerate(self.pipeline.labels))
         for update in updates:
-            self.tubes.add(update, self.pipeline.session, labels, "")
-            if self.video:
-                self.video.add_tubes(update, labels)
+            self.recording.add_tubes(update, self.pipeline.session, labels, "")
             for event in self.events.add(update) if self.events else ():
                 self._say(event.line(0))
 
@@ -72,26 +69,25 @@ def run(
     """
     console = Console(stderr=True)
     settings = settings_from(given)
-    opened = open_source(source, partial(console.print, markup=False, highlight=False, soft_wrap=True))
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    opened = open_source(source, say)
+    lines = tubes_file or out.with_suffix(".jsonl")
+    for output in [lines] if no_video else [lines, out]:
+        check_distinct(output, *files_of(opened))
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
-    lines = tubes_file or out.with_suffix(".jsonl")
-    with ExitStack() as files:
-        recorder = files.enter_context(TubeRecorder(lines))
-        video = None
-        if not no_video:
-            video = AnnotatedVideo(files.enter_context(VideoWriter(out, opened.rate)), width, settings.style)
-        sinks = _Sinks(recorder, video, ActionEvents(pipeline.labels) if events else None, pipeline, console)
+    with Recording(lines, None if no_video else out, width, opened.rate, settings.style, say) as recording:
+        sinks = _Sinks(recording, ActionEvents(pipeline.labels) if events else None, pipeline, console)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
-        if video:
-            video.finish()
-    Console().print(table_of(recorder.summaries, 0))
-    if not any(tube.confirmed for tube in recorder.summaries):
+    Console().print(table_of(recording.summaries, 0))
+    if not any(tube.confirmed for tube in recording.summaries):
         click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    click.echo(f"Tubes: {lines}" + (f"\nVideo: {out}" if video else ""))
+    click.echo(f"Tubes: {lines}" + (f"\nVideo: {out}" if recording.has_video else ""))
+    if recording.failed:
+        raise click.exceptions.Exit(2)
 
 
 def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]:
@@ -101,8 +97,7 @@ def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]
         for stamp, image in track(
             source.stamped(), "watching", total=source.frames or None, console=console, transient=True
         ):
-            if sinks.video:
-                sinks.video.add_image(stamp, image)
+            sinks.recording.add_image(stamp, image)
             begin = time.perf_counter()
             updates = sinks.pipeline.push(stamp, image)
             seconds += time.perf_counter() - begin

@@ -50,6 +50,13 @@ def open_source(source: str, say: Say = to_stderr) -> Source:
     return open_stream(source, say) if stat.S_ISFIFO(os.stat(source).st_mode) else open_video(source, say)
 
 
+def files_of(source: Source) -> tuple[Path, ...]:
+    """The files that a source is read from."""
+    if isinstance(source, ImageFolder):
+        return source.files
+    return (Path(source.address),) if isinstance(source, VideoFile) else ()
+
+
 class VideoWriter:
     """Writes an H.264 file: whole, when closed, or not at all.
 

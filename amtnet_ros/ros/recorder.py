@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -15,10 +14,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
-from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.tube_lines import TubeRecorder, table_of
-from amtnet_ros.media.video import VideoWriter
+from amtnet_ros.media.recording import Recording
+from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.command import run_command
 from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
@@ -39,10 +37,10 @@ class RecorderNode(Node):
     before the tubes of its first images will be heard, too.
     """
 
-    def __init__(self, tubes: TubeRecorder, video: AnnotatedVideo | None, compressed: bool, events: bool) -> None:
+    def __init__(self, recording: Recording, compressed: bool, events: bool) -> None:
         """events: print a line when an action begins and ends."""
         super().__init__("recorder")
-        self._tubes, self._video, self._compressed = tubes, video, compressed
+        self._recording, self._compressed = recording, compressed
         self._labels: dict[int, str] = {}
         self._events = ActionEvents(self._labels) if events else None
         self.steps = 0
@@ -52,7 +50,7 @@ class RecorderNode(Node):
         self._started = time.monotonic()
         self._detector_found = False
         self.create_subscription(ActionTubeArray, "action_tubes", self._on_tubes, RESULTS)
-        if video is not None:
+        if recording.has_video:
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self._introduction = self.create_timer(_INTRODUCTION, self._await_detector, clock=steady)
 
@@ -68,9 +66,7 @@ class RecorderNode(Node):
     def _on_tubes(self, message: ActionTubeArray) -> None:
         update, session = update_from(message)
         labels = {tube.class_id: tube.class_name for tube in message.tubes}
-        self._tubes.add(update, session, labels, message.header.frame_id)
-        if self._video is not None:
-            self._video.add_tubes(update, labels)
+        self._recording.add_tubes(update, session, labels, message.header.frame_id)
         self.steps += update.stamp != self._last_step  # that all tubes end is told in a message, but is no step
         self._last_step = update.stamp
         self._heard(update.stamp)
@@ -79,14 +75,13 @@ class RecorderNode(Node):
             print(_CLEAR_LINE + event.line(self.origin or 0), flush=True)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        assert self._video is not None
         stamp = nanoseconds(message.header.stamp)
         try:
             image = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
         except UserError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
-        self._video.add_image(stamp, image)
+        self._recording.add_image(stamp, image)
         self._heard(stamp)
 
     def _heard(self, stamp: int) -> None:
@@ -117,10 +112,8 @@ def command(
 ) -> int:
     """Record action tubes until interrupted (Ctrl-C); then print them as a table."""
     with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
-        with ExitStack() as files:
-            recorder = files.enter_context(TubeRecorder(tubes))
-            annotated = AnnotatedVideo(files.enter_context(VideoWriter(video)), width) if video else None
-            node = RecorderNode(recorder, annotated, compressed, events)
+        with Recording(tubes, video, width) as recording:
+            node = RecorderNode(recording, compressed, events)
 
             def silent() -> bool:
                 return idle is not None and node.last_heard is not None and time.monotonic() - node.last_heard > idle
@@ -129,19 +122,19 @@ def command(
                 spin(node, stop, done=silent)
             finally:
                 node.destroy_node()
-            if annotated is not None:
-                annotated.finish()
-        return _conclude(recorder, node, annotated, require_tubes)
+        return _conclude(recording, node, require_tubes)
 
 
-def _conclude(recorder: TubeRecorder, node: RecorderNode, video: AnnotatedVideo | None, require_tubes: bool) -> int:
+def _conclude(recording: Recording, node: RecorderNode, require_tubes: bool) -> int:
     console = library("rich.console", "the recorder").Console()
-    console.print(table_of(recorder.summaries, node.origin or 0))
-    images = f", {video.written} images" if video else ""
+    console.print(table_of(recording.summaries, node.origin or 0))
+    images = f", {recording.images} images" if recording.has_video else ""
     console.print(f"{node.steps} steps of the detector{images} recorded")
     if node.steps == 0:
         print("recorder: no message came on action_tubes; does the detector run, and is it active?", file=sys.stderr)
-    return int(require_tubes and not any(tube.confirmed for tube in recorder.summaries))
+    if recording.failed:
+        return 2  # it has been said what
+    return int(require_tubes and not any(tube.confirmed for tube in recording.summaries))
 
 
 def main() -> int:
