@@ -111,6 +111,8 @@ class LiveSource:
             except Exception as error:  # whatever a driver comes up with: the thread lives
                 absence.note(str(error))
             stop.wait(_BETWEEN_TRIES)
+        if not stop.is_set():
+            self._say(f"{self.name}: did not come back within {self._patience:g} s")
         slot.close()
 
 
@@ -133,8 +135,6 @@ class _Absence:
         if self._since is None:
             self._since = self._said = now
             self._say(f"{self._name}: no images any more ({reason}); waiting for it to come back")
-        elif self.too_long:
-            self._say(f"{self._name}: did not come back within {self._patience:g} s")
         elif now - self._said >= _BETWEEN_WORDS:
             self._said = now
             self._say(f"{self._name}: still waiting, for {now - self._since:.0f} s now")

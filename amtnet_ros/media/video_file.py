@@ -32,13 +32,15 @@ class VideoFile:
     """A video file, or one behind an address; iterating decodes it from the start.
 
     rate: usual frames a second; frames: their number as the file's header says, 0 if it does not say. has_times:
-    whether its frames say when they are shown. say: is told what could not be read.
+    whether its frames say when they are shown; seconds: its length by the header, 0 if it does not say. say: is told
+    what could not be read.
     """
 
     address: str
     rate: float
     frames: int
     has_times: bool = True
+    seconds: float = 0.0
     say: Say = field(default=to_stderr, compare=False)
 
     def __iter__(self) -> Iterator[UInt8]:
@@ -55,17 +57,20 @@ class VideoFile:
         where nothing can be decoded.
         """
         clock, losses = PresentationClock(self.rate), Losses(self.address, "frames", self.say)
-        stamp = 0
+        holes = _Holes(self.rate)
         for frame in self._frames():
-            if isinstance(frame, Exception):
-                clock.skip()
-                if losses.add_lost(f"after {stamp / 1e9:.2f} s", why(frame)):
-                    break
+            if not isinstance(frame, Exception):
+                losses.add_read()
+                stamp = clock.stamp(time_of(frame) if self.has_times else None)
+                holes.add(stamp)
+                yield stamp, upright(frame)
                 continue
-            losses.add_read()
-            stamp = clock.stamp(time_of(frame) if self.has_times else None)
-            yield stamp, upright(frame)
+            clock.skip()
+            if losses.add_lost(f"after {holes.last:.2f} s", why(frame)):
+                break
         losses.conclude()
+        if said := holes.said(self.seconds):
+            self.say(f"{self.address}: {said}")
 
     def _frames(self) -> Iterator[av.VideoFrame | Exception]:
         try:
@@ -93,9 +98,44 @@ def open_video(address: str, say: Say = to_stderr) -> VideoFile:
             if not 0 < rate <= FASTEST and first is not None and has_times:
                 times = [time for frame in [first, *islice(good, 60)] if (time := time_of(frame)) is not None]
                 rate = usual_rate(times) or NOMINAL_RATE
-            return VideoFile(address, rate if rate > 0 else NOMINAL_RATE, stream.frames, has_times, say)
+            return VideoFile(
+                address, rate if rate > 0 else NOMINAL_RATE, stream.frames, has_times, _seconds(container), say
+            )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{address}: cannot be read as a video ({why(error)})") from None
+
+
+class _Holes:
+    """Where a video's times leave more than half a second out: pauses in the recording, or damage."""
+
+    def __init__(self, rate: float) -> None:
+        self._least = max(0.5, 3 / rate)
+        self._count, self._first = 0, (0.0, 0.0)
+        self.last = 0.0
+
+    def add(self, stamp: int) -> None:
+        """The next frame's stamp, in nanoseconds."""
+        seconds = stamp / 1e9
+        if seconds - self.last > self._least:
+            self._first = self._first if self._count else (self.last, seconds)
+            self._count += 1
+        self.last = seconds
+
+    def said(self, length: float) -> str:
+        """What there is to say of them, "" for nothing. length: seconds that the file's header says, or 0."""
+        more = f", and {self._count - 1} more such holes" if self._count > 1 else ""
+        hole = f"no frames between {self._first[0]:.2f} and {self._first[1]:.2f} s{more}" if self._count else ""
+        short = f"it ends after {self.last:.2f} of {length:.2f} s" if length - self.last > self._least else ""
+        return "; ".join(filter(None, (hole, short)))
+
+
+def _seconds(container: Any) -> float:
+    """A video's length by its header; 0 where that does not say, or may speak of the sound."""
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1 and container.duration
+    return container.duration / 1e6 if alone and container.format.name != "avi" else 0.0
 
 
 def has_end(address: str) -> bool:
