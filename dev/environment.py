@@ -223,11 +223,17 @@ class Environment:
         # Read at the start of every Python of the environment, before the wheels' own ros_wheels_bootstrapper.pth.
         replace_text(self.packages / "amtnet_ros.pth", "import amtnet_ros_environment\n")
         command = self.path / "bin" / "amtnet"
-        # No `#!` with the folder's path, which may hold spaces, or be too long. -P: nothing is imported from the
-        # working directory.
+        # No `#!` with the folder's path, which may hold spaces, or be too long. Ctrl-C ends it without a traceback from
+        # the first moment on, so Python begins without its `site`, which takes a while, as `signal` does. -P: nothing
+        # is imported from the working directory.
+        program = (
+            "import _signal, posix; _signal.signal(_signal.SIGINT, lambda *_: posix._exit(130)); "
+            "import site; site.main(); "
+            'from amtnet_ros.program import start; start("amtnet_ros.cli.main")'
+        )
         lines = (
             "#!/bin/sh",
-            'exec "$(dirname "$(readlink -f "$0")")/python" -P -m amtnet_ros.cli.main "$@"',
+            f"""exec "$(dirname "$(readlink -f "$0")")/python" -P -S -c '{program}' "$@\"""",
             "",
         )
         replace_text(command, "\n".join(lines))

@@ -77,7 +77,7 @@ class _Label:
 class _Growing:
     """A tube that lives: its newest state, its boxes and its labels so far.
 
-    boxes: the newest ones; older ones of a long tube are in the spool.
+    boxes: the newest ones, fewer than `most`; older ones of a long tube are in the spool.
     """
 
     tube: Tube
@@ -85,12 +85,13 @@ class _Growing:
     boxes: list[Box] = field(default_factory=list)
     labels: list[_Label] = field(default_factory=list)
     spool: TubeSpool | None = None
+    most: int = 2 * _IN_MEMORY
 
     def add(self, tube: Tube, name: str, stamp: int, folder: Path) -> None:
         """How it is after the step of that stamp. folder: for its older boxes."""
         self.tube = tube
         grow(self.boxes, tube)
-        if len(self.boxes) >= 2 * _IN_MEMORY:
+        if len(self.boxes) >= self.most:
             self._spool(folder)
         newest = self.labels[-1] if self.labels else None
         if newest is None or (newest.class_id, newest.state) != (tube.label, tube.state):
@@ -100,10 +101,13 @@ class _Growing:
 
     def _spool(self, folder: Path) -> None:
         """Put older boxes on disk; where there is no room they stay in memory, and are tried again later."""
+        older = len(self.boxes) - _IN_MEMORY
+        self.most = len(self.boxes) + _IN_MEMORY
         with suppress(OSError):
             self.spool = self.spool or TubeSpool(folder)
-            self.spool.add(self.boxes[:_IN_MEMORY])
-            del self.boxes[:_IN_MEMORY]
+            self.spool.add(self.boxes[:older])
+            del self.boxes[:older]
+            self.most = 2 * _IN_MEMORY
 
     def spans(self) -> tuple[Span, ...]:
         """The confirmed times under one class each, up to the last sight; that it is missed for a while ends none."""
