@@ -32,18 +32,18 @@ class WholeFile:
     def __init__(self, path: Path, *, parents: bool = False, durable: bool = False) -> None:
         """parents: make missing folders above it. durable: wait for the disk, so that the content outlasts a power cut.
 
-        What is there already and is no file, as /dev/null or a pipe, is written to as it is, and stays. Raises
-        UserError if the path is a folder, or a folder above it cannot be made.
+        What is there already and is no file, as /dev/null or a pipe, is written to as it is, and stays; so does a link,
+        to whose file it is written. Raises UserError if the path is a folder, or a folder above it cannot be made.
         """
+        self.path, self._durable = path, durable
+        self._place = Path(os.path.realpath(path))
         with _reported(path):
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self._takes_name = path.is_file() or not path.exists()
-        self.path, self.temporary = path, _temporary(path) if self._takes_name else path
-        self._durable = durable
-        if parents:
-            with _reported(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            if parents and self._takes_name:
+                self._place.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary = _temporary(self._place) if self._takes_name else path
 
     def keep(self) -> None:
         """The file is complete: it takes its name. Raises UserError if it cannot."""
@@ -53,7 +53,7 @@ class WholeFile:
             if self._durable:
                 with self.temporary.open("rb") as file:
                     os.fsync(file.fileno())
-            os.replace(self.temporary, self.path)
+            os.replace(self.temporary, self._place)
 
     def discard(self) -> None:
         """Give up: nothing is left of it."""

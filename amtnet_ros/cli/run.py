@@ -62,7 +62,8 @@ class _Sinks:
 def run(
     source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, events: bool, **given: Any
 ) -> None:
-    """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
+    """Find action tubes in SOURCE: a video file, a folder of images, a webcam (0, 1, …; Ctrl-C ends it), or a stream
+    (rtsp://…).
 
     What a ROS parameter of the detector is called, is called the same here, with hyphens for dots and underscores:
     link.max_misses is --link-max-misses.

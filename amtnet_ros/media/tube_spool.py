@@ -19,26 +19,32 @@ from amtnet_ros.tube_boxes import Box
 
 
 class Pieces:
-    """A file, open for reading and writing, that grows by whole pieces: of one that does not fit nothing is left."""
+    """A file, open for reading and writing, that grows by whole pieces: of one that does not fit nothing is left.
+
+    end: its length in bytes.
+    """
 
     def __init__(self, raw: io.FileIO) -> None:
         """raw: empty."""
         self.raw = raw
-        self._end = 0
+        self.end = 0
 
     def append(self, parts: Iterable[bytes]) -> None:
-        """Write the parts of one piece. Raises OSError, and the file is as before, where they cannot be written."""
+        """Write the parts of one piece. Raises OSError where they cannot be written: then, and where Ctrl-C comes between
+        them, the file is as before."""
+        end = self.end
         try:
             for part in parts:
                 rest = memoryview(part)
                 while rest:
                     rest = rest[self.raw.write(rest) :]
-        except OSError:
+                end += len(part)
+        except BaseException:
             with suppress(OSError):
-                self.raw.seek(self._end)
+                self.raw.seek(self.end)
                 self.raw.truncate()
             raise
-        self._end = self.raw.tell()
+        self.end = end
 
 
 class TubeSpool:
@@ -52,7 +58,7 @@ class TubeSpool:
     def add(self, boxes: Sequence[Box]) -> None:
         """Boxes that follow those it has. Raises OSError where they cannot be written: then it has none of them."""
         self._file.append([text_of(boxes)])
-        self._ends.append(self._file.raw.tell())
+        self._ends.append(self._file.end)
 
     def __iter__(self) -> Iterator[bytes]:
         """What was added each time: boxes as JSON, with commas between them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,21 @@ def test_a_device_that_is_always_full_is_named_and_stays_a_device() -> None:
     with Recording(Path("/dev/null")) as recording:
         record(recording, 30)
     assert Path("/dev/null").is_char_device()
+
+
+def test_tubes_go_into_a_pipe_and_through_a_link(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with Recording(Path(f"/dev/fd/{writing}")) as recording:
+        record(recording, 30)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        assert [json.loads(line)["id"] for line in pipe] == [1, 2, 3]
+    (tmp_path / "old.jsonl").write_text("yesterday")
+    (tmp_path / "link.jsonl").symlink_to("old.jsonl")
+    with Recording(tmp_path / "link.jsonl") as recording:
+        record(recording, 30)
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(lines_of(tmp_path / "old.jsonl")) == 3
 
 
 def test_what_waits_to_be_written_is_written_once_there_is_room(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from broken_pictures import KINDS
 from clips import pattern, write_clip
 from sensor_msgs.msg import CompressedImage, Image
-from stage import Stage, wait_until
+from stage import Stage, ends, wait_until
 from std_msgs.msg import Header
 
 from amtnet_ros.ros.messages import nanoseconds, time_message
@@ -57,6 +57,35 @@ def test_an_absurd_picture_costs_the_recorder_that_picture(stage: Stage, tmp_pat
     assert "Traceback" not in recorder.output
     assert tubes.exists()
     assert video.exists()
+
+
+def test_absurd_pictures_cost_the_detector_those_pictures_and_no_tube(stage: Stage) -> None:
+    pictures = stage.node.create_publisher(CompressedImage, "/image/compressed", 30)
+    parameters = {"autostart": "true", "model": str(stage.model), "image_transport": "compressed"}
+    assignments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    detector = stage.run("detector_node", "--ros-args", *assignments)
+    detector.wait_for("Looking at")
+    wait_until(pictures.get_subscription_count, "the detector subscribes")
+    stage.be_heard()
+    good = cv2.imencode(".png", np.full((48, 64, 3), 250, np.uint8))[1].tobytes()
+    broken = [make(60_000, 60_000) for make in KINDS.values()]
+    stamp = time.time_ns()
+
+    def show(data: bytes) -> None:
+        nonlocal stamp
+        stamp += 33_333_333
+        answers = len(stage.tubes)
+        pictures.publish(CompressedImage(header=Header(stamp=time_message(stamp)), format="png", data=data))
+        if data is good:
+            wait_until(lambda: len(stage.tubes) > answers, "it is looked at")
+
+    for data in [good] * 5 + [each for one in broken for each in (one, good)] + [good] * 5:
+        show(data)
+    assert len({bytes(np.asarray(message.session.uuid)) for message in stage.tubes}) == 1
+    assert {tube.id for message in stage.tubes for tube in message.tubes} == {1}
+    assert not ends(stage.tubes)
+    assert "cannot be decoded" in detector.output
+    assert "Traceback" not in detector.output
 
 
 def test_the_recorders_two_files_are_two(stage: Stage, tmp_path: Path) -> None:
