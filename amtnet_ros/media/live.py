@@ -19,7 +19,6 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.media.losses import Say, to_stderr
 from amtnet_ros.media.presentation import upright
 from amtnet_ros.media.video_file import (
-    ANSWER,
     FASTEST,
     NOMINAL_RATE,
     frames_of,
@@ -205,7 +204,7 @@ class _Stream:
                 self._pipe = io.FileIO(address)
             # Over TCP where the server can: lost packets of UDP are grey pictures.
             options = {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"}
-            self._container = open_container(self._pipe or address, options=options, timeout=(ANSWER, ANSWER))
+            self._container = open_container(self._pipe or address, options=options)
         except (pyav().FFmpegError, OSError, ValueError) as error:
             self.close()
             raise UserError(f"{self._address}: cannot be opened ({why(error)})") from None
@@ -217,7 +216,7 @@ class _Stream:
 
     def __iter__(self) -> Iterator[UInt8]:
         broken = 0
-        for frame in frames_of(self._container):
+        for frame in frames_of(self._container, "SLICE"):
             if not isinstance(frame, Exception):
                 broken = 0
                 yield upright(frame)

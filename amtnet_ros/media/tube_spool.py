@@ -30,8 +30,10 @@ class Pieces:
         self.end = 0
 
     def append(self, parts: Iterable[bytes]) -> None:
-        """Write the parts of one piece. Raises OSError where they cannot be written: then, and where Ctrl-C comes between
-        them, the file is as before."""
+        """Write the parts of one piece. Raises OSError where they cannot be written.
+
+        Then, and where Ctrl-C comes between them, the file is as before.
+        """
         end = self.end
         try:
             for part in parts:

@@ -22,8 +22,7 @@ NOMINAL_RATE = 30.0
 """Frames a second where a file does not say."""
 FASTEST = 240.0
 """A higher nominal rate may be the resolution of the file's clock (browsers name 1000): the frames' times decide."""
-ANSWER = 10.0
-"""Seconds that a server may take for an answer."""
+_ANSWER = 10.0  # seconds that a server may take
 _MOST_PIXELS = 1 << 26
 
 
@@ -146,7 +145,7 @@ def has_end(address: str) -> bool:
     if not address.lower().startswith(("http://", "https://", "file://")):
         return False
     try:
-        with open_container(address, timeout=(ANSWER, ANSWER)) as container:
+        with open_container(address) as container:
             return bool(container.duration and container.duration > 0)
     except (pyav().FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{without_password(address)}: cannot be opened ({why(error)})") from None
@@ -168,14 +167,18 @@ def _counted(frames: Iterator[av.VideoFrame | Exception], losses: Losses) -> Ite
 
 def open_container(address: Any, **options: Any) -> Any:
     """PyAV's container of a file, or of what an address names. Raises FFmpegError, OSError."""
-    return pyav().open(address, **options)
+    limits = {"timeout": (_ANSWER, _ANSWER)} if "://" in str(address) else {}
+    return pyav().open(address, **limits, **options)
 
 
-def frames_of(container: Any) -> Iterator[av.VideoFrame | Exception]:
-    """The first video stream's frames in the order of showing; in place of what cannot be decoded, the error."""
+def frames_of(container: Any, threads: str = "AUTO") -> Iterator[av.VideoFrame | Exception]:
+    """The first video stream's frames in the order of showing; in place of what cannot be decoded, the error.
+
+    threads: AUTO is fastest, SLICE holds no frame back.
+    """
     av = pyav()
     stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
+    stream.thread_type = threads
     stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     for packet in _packets(container, stream):
         if isinstance(packet, Exception):
