@@ -88,6 +88,11 @@ def _is_same(one: Path, other: Path) -> bool:
         return os.path.realpath(one) == os.path.realpath(other)
 
 
+def is_utf8(name: Path | str) -> bool:
+    """Whether a file's name is UTF-8, as Python's is not bound to be: C++ libraries take no other, and some crash."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(name))
+
+
 def write_whole(path: Path, content: str | bytes, *, parents: bool = False) -> None:
     """Write a file, text as UTF-8. parents: make missing folders above it. Raises UserError if it cannot be written."""
     with WholeFile(path, parents=parents) as temporary:

@@ -21,11 +21,10 @@ from rich.markup import escape
 
 from amtnet_ros.cli.demo_clip import demo_clip
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import check_distinct
+from amtnet_ros.files import check_distinct, is_utf8
 from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.video import files_of, open_source
 from amtnet_ros.ros.domain import free_domain
-from amtnet_ros.ros.process import utf8
 
 READY = 60
 """Seconds that the three may take to find each other."""
@@ -74,7 +73,7 @@ def demo(video: str | None, camera: int | None, model: str | None, device: str, 
     live = isinstance(opened, LiveSource)
     if isinstance(opened, LiveSource):
         opened.close()
-    if model and utf8(model) != model:
+    if model and not is_utf8(model):
         raise UserError(f"{model}: the model's name is not UTF-8, as ROS parameters must be")
     for name in FILES:
         check_distinct(out / name, *files_of(opened))

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import check_distinct, whole_folder, write_whole
+from amtnet_ros.files import check_distinct, is_utf8, whole_folder, write_whole
 from amtnet_ros.flow.colour import picture
 from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine
 from amtnet_ros.flow.encoding import encode_flow
@@ -121,6 +121,8 @@ def _write_picture(output: Path, fields: Fields, video: Source, longest: float) 
 def _write_fields(output: Path, fields: Fields) -> int:
     if output.exists():
         raise UserError(f"{output}: is there already; name a folder that is not")
+    if not is_utf8(output):
+        raise UserError(f"{output}: the name is not UTF-8, and OpenCV, which writes the files, takes no other")
     count = 0
     with whole_folder(output) as folder:
         for _, vectors in fields:

@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from amtnet_ros.device.name import PROVIDERS, Device
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import is_utf8
 
 
 def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:
@@ -26,8 +27,7 @@ def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: i
     if any(name != PROVIDERS["cpu"] for name, _ in chain) and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # NVIDIA's wheels lie where the system's loader does not look
     try:
-        # A name that is not UTF-8 it does not take.
-        graph = path.read_bytes() if _is_not_utf8(path) else str(path)
+        graph = str(path) if is_utf8(path) else path.read_bytes()
         session = ort.InferenceSession(graph, options, providers=chain)
     except Exception as error:  # ONNX Runtime raises many kinds, one for each of its status codes
         raise UserError(f"{path}: ONNX Runtime cannot load it ({_one_line(error)})") from error
@@ -41,10 +41,6 @@ def check_provider(session: ort.InferenceSession, device: Device, expected: str)
     if used != expected:
         raise UserError(f"device {device.name}: ONNX Runtime could not start {expected} and would use {used}")
     return used if device.kind == "cpu" else f"{used} ({device.name})"
-
-
-def _is_not_utf8(path: Path) -> bool:
-    return any("\udc80" <= letter <= "\udcff" for letter in str(path))
 
 
 def _one_line(error: Exception) -> str:
