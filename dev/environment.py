@@ -123,6 +123,7 @@ class Environment:
                 continue
             if not checked:
                 check_machine(self.pythons)
+                check_path(self.path)
                 checked = True
             stamp.unlink(missing_ok=True)
             with progress(f"[{number}/{len(steps)}] {step.title}", self.log):
@@ -286,6 +287,15 @@ def check_machine(supported: tuple[tuple[int, int], ...]) -> None:
     missing = " ".join(package for package, there in present.items() if not there)
     if missing:
         raise SetupError(f"missing on this machine: {missing}. Install with: sudo apt install {missing}")
+
+
+def check_path(path: Path) -> None:
+    """Raise SetupError for a folder in which the CMake files of ROS are known to fail, or were not tried."""
+    if odd := re.sub(r"[A-Za-z0-9 /._+~@=,()-]", "", str(path)):
+        raise SetupError(
+            f"the CMake files of ROS take no '{odd[0]}' in the name of a folder: move the checkout, whose environment "
+            f"would be {path}"
+        )
 
 
 def gpu_wanted() -> bool:

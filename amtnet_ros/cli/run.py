@@ -17,7 +17,7 @@ from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.contracts import TubeUpdate
 from amtnet_ros.files import check_distinct
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.recording import Recording
+from amtnet_ros.media.findings import Findings
 from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
@@ -27,7 +27,7 @@ from amtnet_ros.pipeline import Pipeline
 class _Sinks:
     """Where tubes and images go. events: None where they were not asked for."""
 
-    recording: Recording
+    recording: Findings
     events: ActionEvents | None
     pipeline: Pipeline
     console: Console
@@ -78,7 +78,7 @@ def run(
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
-    with Recording(lines, None if no_video else out, width, opened.rate, settings.style, say) as recording:
+    with Findings(lines, None if no_video else out, width, opened.rate, settings.style, say) as recording:
         sinks = _Sinks(recording, ActionEvents(pipeline.labels) if events else None, pipeline, console)
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())

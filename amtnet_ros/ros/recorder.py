@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.recording import Recording
+from amtnet_ros.media.findings import Findings
 from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.command import run_command
@@ -37,7 +37,7 @@ class RecorderNode(Node):
     before the tubes of its first images will be heard, too.
     """
 
-    def __init__(self, recording: Recording, compressed: bool, events: bool) -> None:
+    def __init__(self, recording: Findings, compressed: bool, events: bool) -> None:
         """events: print a line when an action begins and ends."""
         super().__init__("recorder")
         self._recording, self._compressed = recording, compressed
@@ -112,7 +112,7 @@ def command(
 ) -> int:
     """Record action tubes until interrupted (Ctrl-C); then print them as a table."""
     with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
-        with Recording(tubes, video, width) as recording:
+        with Findings(tubes, video, width) as recording:
             node = RecorderNode(recording, compressed, events)
 
             def silent() -> bool:
@@ -125,7 +125,7 @@ def command(
         return _conclude(recording, node, require_tubes)
 
 
-def _conclude(recording: Recording, node: RecorderNode, require_tubes: bool) -> int:
+def _conclude(recording: Findings, node: RecorderNode, require_tubes: bool) -> int:
     console = library("rich.console", "the recorder").Console()
     console.print(table_of(recording.summaries, node.origin or 0))
     images = f", {recording.images} images" if recording.has_video else ""

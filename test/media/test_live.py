@@ -28,7 +28,7 @@ from amtnet_ros.media.video_file import VideoFile
 class Camera(BaseHTTPRequestHandler):
     """MJPEG over HTTP, as IP cameras and web_video_server have it: 20 pictures, then the connection breaks."""
 
-    def do_GET(self) -> None:  # noqa: N802: the library's name
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()

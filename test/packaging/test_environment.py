@@ -185,6 +185,15 @@ def test_the_command_works_from_any_directory_and_inside_another_ros(tmp_path):
     assert command.returncode == 0, command.stderr
 
 
+@pytest.mark.parametrize(("name", "letter"), [("für", "ü"), ('a "b"', '"'), ("it's", "'"), ("a:b", ":")])
+def test_a_folder_that_ros_cannot_be_built_in_is_named_before_the_work(environment, tmp_path, name, letter):
+    made = environment.Environment(tmp_path / name / ".venv")
+    with pytest.raises(environment.SetupError, match=f"take no '{letter}' in the name of a folder: move the checkout"):
+        made.make(made.steps(tests=False))
+    assert not (tmp_path / name).exists()
+    environment.check_path(tmp_path / "with a space (2)" / ".venv")
+
+
 @pytest.fixture(scope="module")
 def odd_place(environment, tmp_path_factory):
     """A checkout in a folder of an odd name, with an environment that borrows the libraries of this one."""

@@ -18,7 +18,7 @@ import pytest
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, check_distinct
-from amtnet_ros.media.recording import Recording
+from amtnet_ros.media.findings import Findings
 from amtnet_ros.media.tube_lines import Span, TubeRecorder
 from amtnet_ros.tube_boxes import Box
 
@@ -62,7 +62,7 @@ def noise(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
-def record(recording: Recording, count: int, each: int = 10) -> None:
+def record(recording: Findings, count: int, each: int = 10) -> None:
     """So many noisy images, with a tube that begins and ends every few."""
     for number in range(count):
         recording.add_image(number * STEP, noise(number))
@@ -78,7 +78,7 @@ def test_a_full_disk_costs_the_video_and_keeps_the_tubes(tmp_path: Path) -> None
     said: list[str] = []
     with (
         files_no_larger_than(60_000),
-        Recording(tmp_path / "t.jsonl", tmp_path / "v.mp4", say=said.append) as recording,
+        Findings(tmp_path / "t.jsonl", tmp_path / "v.mp4", say=said.append) as recording,
     ):
         record(recording, 200)
     assert [path.name for path in tmp_path.iterdir()] == ["t.jsonl"]
@@ -94,7 +94,7 @@ def test_where_even_the_tubes_find_no_room_those_that_were_written_stay(tmp_path
             UserError, match=r"t\.jsonl: cannot be written \(file too large\); the \d+ tubes that ended before"
         ),
         files_no_larger_than(6_000),
-        Recording(tmp_path / "t.jsonl", tmp_path / "v.mp4", say=said.append) as recording,
+        Findings(tmp_path / "t.jsonl", tmp_path / "v.mp4", say=said.append) as recording,
     ):
         record(recording, 200)
     assert [path.name for path in tmp_path.iterdir()] == ["t.jsonl"]
@@ -106,7 +106,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path: Path) -> No
     with (
         pytest.raises(UserError, match=r"t\.jsonl: cannot be written \(file too large\)$"),
         files_no_larger_than(100),
-        Recording(tmp_path / "t.jsonl") as recording,
+        Findings(tmp_path / "t.jsonl") as recording,
     ):
         record(recording, 30)
     assert list(tmp_path.iterdir()) == []
@@ -116,25 +116,25 @@ def test_a_device_that_is_always_full_is_named_and_stays_a_device() -> None:
     full = Path("/dev/full")
     with (
         pytest.raises(UserError, match=r"/dev/full: cannot be written \(no space left on device\)"),
-        Recording(full) as r,
+        Findings(full) as r,
     ):
         record(r, 30)
     assert full.is_char_device()
-    with Recording(Path("/dev/null")) as recording:
+    with Findings(Path("/dev/null")) as recording:
         record(recording, 30)
     assert Path("/dev/null").is_char_device()
 
 
 def test_tubes_go_into_a_pipe_and_through_a_link(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    with Recording(Path(f"/dev/fd/{writing}")) as recording:
+    with Findings(Path(f"/dev/fd/{writing}")) as recording:
         record(recording, 30)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
         assert [json.loads(line)["id"] for line in pipe] == [1, 2, 3]
     (tmp_path / "old.jsonl").write_text("yesterday")
     (tmp_path / "link.jsonl").symlink_to("old.jsonl")
-    with Recording(tmp_path / "link.jsonl") as recording:
+    with Findings(tmp_path / "link.jsonl") as recording:
         record(recording, 30)
     assert (tmp_path / "link.jsonl").is_symlink()
     assert len(lines_of(tmp_path / "old.jsonl")) == 3
@@ -187,7 +187,7 @@ def test_a_full_disk_keeps_older_boxes_in_memory(tmp_path: Path) -> None:
 
 def test_both_files_are_discarded_by_an_exception(tmp_path: Path) -> None:
     def crash() -> None:
-        with Recording(tmp_path / "t.jsonl", tmp_path / "v.mp4") as recording:
+        with Findings(tmp_path / "t.jsonl", tmp_path / "v.mp4") as recording:
             record(recording, 30)
             raise RuntimeError
 
@@ -195,14 +195,14 @@ def test_both_files_are_discarded_by_an_exception(tmp_path: Path) -> None:
         crash()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserError, match=r"v\.webm: a video is written as"):
-        Recording(tmp_path / "t.jsonl", tmp_path / "v.webm")
+        Findings(tmp_path / "t.jsonl", tmp_path / "v.webm")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_two_files_are_two_by_whatever_name(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(UserError, match="is the same file"):
-        Recording(tmp_path / "a.mp4", tmp_path / "link" / "a.mp4")
+        Findings(tmp_path / "a.mp4", tmp_path / "link" / "a.mp4")
     (tmp_path / "in.mp4").write_text("the input")
     (tmp_path / "hard.mp4").hardlink_to(tmp_path / "in.mp4")
     (tmp_path / "soft.mp4").symlink_to("in.mp4")
@@ -219,7 +219,7 @@ def test_a_folder_of_the_files_name_is_named_before_the_work(tmp_path: Path) -> 
 
 
 def test_a_very_fast_camera_makes_a_video_that_players_can_play(tmp_path: Path) -> None:
-    with Recording(tmp_path / "t.jsonl", tmp_path / "v.mp4", rate=1000.0) as recording:
+    with Findings(tmp_path / "t.jsonl", tmp_path / "v.mp4", rate=1000.0) as recording:
         for number in range(400):
             recording.add_image(number * 1_000_000, noise(0))
     with av.open(str(tmp_path / "v.mp4")) as container:

@@ -16,7 +16,7 @@ from amtnet_ros.media.tube_lines import TubeRecorder, TubeSummary
 from amtnet_ros.media.video import VideoWriter
 
 
-class Recording:
+class Findings:
     """Tubes in a JSON lines file, and an annotated video beside it; `with` writes both whole in the end.
 
     A full disk costs the video first: it is removed, which makes room, and the tubes go on. Where even they cannot be
@@ -115,7 +115,7 @@ class Recording:
             self._writer.discard()
         self._tubes.discard()
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> Findings:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
