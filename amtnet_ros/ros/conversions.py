@@ -20,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.pictures import decoded
+from amtnet_ros.media.decoding import decoded
 
 Pixels = NDArray[np.generic]
 
