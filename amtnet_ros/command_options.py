@@ -10,6 +10,7 @@ import click
 
 from amtnet_ros.options import Option
 from amtnet_ros.settings import GROUPS, TABLE, Settings
+from amtnet_ros.view.server import HOST, PORT
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -76,6 +77,22 @@ def _type_of(setting: Option) -> Any:
 
 def _whole(bound: float | None) -> int | None:
     return None if bound is None else int(bound)
+
+
+def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a live page is served: --view-host, --view-port."""
+    command = click.option(
+        "--view-port",
+        type=click.IntRange(1, 65535),
+        help=f"Port of the live page.  [default: {PORT}, or another where that is taken]",
+    )(command)
+    return click.option(
+        "--view-host",
+        default=HOST,
+        show_default=True,
+        help="Address at which the live page listens; 0.0.0.0: at all of them, for other machines. Nobody is asked for "
+        "a password.",
+    )(command)
 
 
 precision_option = setting_option(TABLE["precision"])

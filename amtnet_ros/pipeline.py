@@ -13,7 +13,7 @@ from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Fusion, Rule
 from amtnet_ros.actors.names import parse_actions
 from amtnet_ros.actors.stage import ActorStage
-from amtnet_ros.contracts import NOBODY, Frame, MicroTubes, TubeUpdate, UInt8
+from amtnet_ros.contracts import NOBODY, FlowField, Frame, MicroTubes, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
@@ -135,6 +135,15 @@ class Pipeline:
     def options(self) -> PipelineOptions:
         """The newest options that were accepted."""
         return self._options
+
+    @property
+    def on_flow(self) -> Callable[[FlowField], None] | None:
+        """Called with each optical flow as it is computed; settable."""
+        return self._motion.on_flow
+
+    @on_flow.setter
+    def on_flow(self, told: Callable[[FlowField], None] | None) -> None:
+        self._motion.on_flow = told
 
     def configure(self, options: PipelineOptions) -> None:
         """Accept options; they hold from the next frame on. Raises UserError, changing nothing, if they do not fit."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from amtnet_ros.contracts import Float32, Tube
 
 
@@ -26,6 +28,12 @@ def boxes_of(tube: Tube) -> list[Box]:
     """The boxes that are new in this update, ascending by stamp."""
     columns = tube.stamps.tolist(), tube.boxes, tube.scores.tolist(), tube.interpolated.tolist(), tube.frames.tolist()
     return [Box(*row) for row in zip(*columns, strict=True)]
+
+
+def newest_box(tube: Tube, stamp: int) -> Float32 | None:
+    """(4,) float32: the tube's box in the frame of that stamp (ns), or None where it has none."""
+    (hits,) = np.nonzero(tube.stamps == stamp)
+    return tube.boxes[hits[-1]] if len(hits) else None
 
 
 def grow(boxes: list[Box], tube: Tube, limit: int | None = None) -> None:

@@ -39,6 +39,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "dev" / "requirements"
 SUPPORTED = ((3, 11), (3, 12))
 
+NO_NETWORK = "NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError|Network is unreachable"
+"""How pip says that it reaches nobody."""
+
 CUDA_DRIVER = 580
 """The oldest NVIDIA driver that runs the CUDA 13 of requirements/gpu.txt."""
 
@@ -265,7 +268,13 @@ class Environment:
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.variables(), close_fds=False
             )
         if done.returncode:
-            print("", *last_lines(self.log, 12), sep="\n    ", file=sys.stderr)
+            said = last_lines(self.log, 12)
+            print("", *said, sep="\n    ", file=sys.stderr)
+            if re.search(NO_NETWORK, "\n".join(said)):
+                raise SetupError(
+                    "no network: PyPI cannot be reached, as shown above. Try again with one; behind a proxy set "
+                    "HTTPS_PROXY, for a mirror PIP_INDEX_URL. What is made so far is kept"
+                )
             raise SetupError(f"{Path(command[0]).name} failed as shown above; all it said is in {self.log}")
 
 
@@ -278,7 +287,10 @@ def check_machine(supported: tuple[tuple[int, int], ...]) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info[:2] not in supported:
         wanted = " or ".join(f"{major}.{minor}" for major, minor in supported)
-        raise SetupError(f"Python {wanted} is needed, this is {version}: name another one in the variable PYTHON")
+        raise SetupError(
+            f"Python {wanted} is needed, this is {version}: name another one in the variable PYTHON "
+            "(uv python install 3.12, then PYTHON=$(uv python find 3.12))"
+        )
     present = {
         "g++": shutil.which("g++") or shutil.which("c++"),
         f"python{version}-dev": Path(sysconfig.get_path("include"), "Python.h").is_file(),

@@ -57,7 +57,7 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument("rviz_config", default_value=str(CONFIG / "detector.rviz"), description="What RViz shows."),
     DeclareLaunchArgument(
-        "rviz_frame", default_value="camera", description="Fixed frame of RViz: the images' frame_id."
+        "rviz_frame", default_value="", description="Fixed frame of RViz. Empty: that of the first image."
     ),
 ]
 
@@ -85,14 +85,15 @@ def nodes(context: LaunchContext) -> list[Node]:
         emulate_tty=True,
     )
     own = "/".join(["", *filter(None, value["namespace"].split("/")), value["name"]])
+    fixed = ["--fixed-frame", value["rviz_frame"]] if value["rviz_frame"] else []
     rviz = Node(
-        package="rviz2",
-        executable="rviz2",
+        package="amtnet_ros",
+        executable="rviz",
         name=f"{value['name']}_rviz",
         namespace=value["namespace"],
         parameters=[{"use_sim_time": switches["use_sim_time"]}],
         remappings=[(f"/detector/{topic}", f"{own}/{topic}") for topic in ("debug_image", "markers")],
-        arguments=["--display-config", value["rviz_config"], "--fixed-frame", value["rviz_frame"]],
+        arguments=["--display-config", value["rviz_config"], *fixed],
         condition=IfCondition(value["rviz"]),
         output="log",
     )

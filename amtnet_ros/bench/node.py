@@ -16,7 +16,7 @@ IDLE_SECONDS = 10.0
 
 @click.command("node")
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
 @click.option(
     "--size", "sizes", multiple=True, default=("640x480", "1920x1080"), show_default=True, help="Of the images."
 )
@@ -28,9 +28,11 @@ def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, ima
 
     A process publishes images, the detector is another. The overhead is the latency less what the
     pipeline's stages took by the detector's own account. Idle is a detector that was deactivated, while
-    the camera goes on.
+    the camera goes on. Last, the live page: what it costs while nobody looks at it, one, or five, with images of the
+    first size.
     """
     from amtnet_ros.bench.node_measures import measure_idle, measure_node
+    from amtnet_ros.bench.page import measure_page
 
     console = Console(stderr=True)
     results = []
@@ -39,20 +41,28 @@ def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, ima
             results.append(measure_node(model, device, size, rate, images))
     with console.status("deactivated"):
         idle = measure_idle(model, device, IDLE_SECONDS)
+    with console.status("the live page"):
+        page = measure_page(model, device, sizes[0], rate, images)
     report: dict[str, Any] = {"bench": "node", "machine": machine(), "model": model, "rate": rate, "sizes": results}
-    report["idle_cpu_percent"] = round(idle, 2)
+    report |= {"idle_cpu_percent": round(idle, 2), "page": page}
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
+    _print(report)
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console()
     table = Table("size", "stamp to tubes, median [ms]", "p95 [ms]", "overhead, median [ms]", "answered")
-    for row in results:
-        overhead = f"{row['overhead_ms']['median']:.1f}"
-        table.add_row(
-            row["size"],
-            f"{row['latency_ms']['median']:.1f}",
-            f"{row['latency_ms']['p95']:.1f}",
-            overhead,
-            row["answered"],
-        )
-    Console().print(table)
-    Console().print(f"deactivated: {idle:.1f} % of a core")
+    for row in report["sizes"]:
+        latency, overhead = row["latency_ms"], f"{row['overhead_ms']['median']:.1f}"
+        table.add_row(row["size"], f"{latency['median']:.1f}", f"{latency['p95']:.1f}", overhead, row["answered"])
+    console.print(table)
+    console.print(f"deactivated: {report['idle_cpu_percent']:.1f} % of a core")
+    columns = ("stamp to tubes, median [ms]", "ratio", "detector's CPU time, ratio", "viewer [% of a core]", "pictures")
+    table = Table("people at the page", *columns)
+    for row in report["page"]:
+        ratios = f"{row['latency_ratio']:.2f}", f"{row['detector_cpu_ratio']:.2f}"
+        cost, median = f"{row['viewer_cpu_percent']:.1f}", f"{row['latency_ms']['median']:.1f}"
+        table.add_row(str(row["viewers"]), median, *ratios, cost, str(row["pictures_each"]))
+    console.print(table)

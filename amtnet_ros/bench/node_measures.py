@@ -68,9 +68,9 @@ def measure_node(model: str, device: str, size: str, rate: float, images: int) -
 
     size: WIDTHxHEIGHT. Raises UserError where the detector does not start.
     """
-    with _running(model, device) as (camera, _):
-        stamps = _play(camera, size, rate, images)
-        _await_answer(camera, stamps[-1])
+    with running(model, device) as (camera, _):
+        stamps = play(camera, size, rate, images)
+        await_answer(camera, stamps[-1])
     latency = [camera.received[stamp] for stamp in stamps if stamp in camera.received]
     overhead = [camera.overhead[stamp] for stamp in stamps if stamp in camera.overhead]
     if not latency or not overhead:
@@ -85,16 +85,16 @@ def measure_node(model: str, device: str, size: str, rate: float, images: int) -
 
 def measure_idle(model: str, device: str, seconds: float) -> float:
     """CPU time of a deactivated detector, in percent of one core, while a camera of 640x480 goes on at 30 Hz."""
-    with _running(model, device) as (camera, detector):
+    with running(model, device) as (camera, detector):
         _deactivate(camera)
-        _play(camera, "640x480", 30.0, 15)  # what deactivation leaves to do is done
-        before, begin = _cpu_seconds(detector.pid), time.monotonic()
-        _play(camera, "640x480", 30.0, round(30 * seconds))
-        return 100 * (_cpu_seconds(detector.pid) - before) / (time.monotonic() - begin)
+        play(camera, "640x480", 30.0, 15)  # what deactivation leaves to do is done
+        before, begin = cpu_seconds(detector.pid), time.monotonic()
+        play(camera, "640x480", 30.0, round(30 * seconds))
+        return 100 * (cpu_seconds(detector.pid) - before) / (time.monotonic() - begin)
 
 
 @contextmanager
-def _running(model: str, device: str) -> Iterator[tuple[BenchCamera, subprocess.Popen[bytes]]]:
+def running(model: str, device: str) -> Iterator[tuple[BenchCamera, subprocess.Popen[bytes]]]:
     """A camera, and an active detector in a process of its own, in a ROS domain of their own."""
     environment = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     os.environ.update(environment)
@@ -133,13 +133,13 @@ def _deactivate(camera: BenchCamera) -> None:
         raise UserError("the detector was not deactivated")
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Of all threads of the process, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:
+def play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:
     """Publish the images at the rate; the stamps of those that count."""
     width, height = (int(part) for part in size.split("x"))
     source = moving_texture((width, height), seed=0)
@@ -157,7 +157,8 @@ def _play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]
     return stamps
 
 
-def _await_answer(camera: BenchCamera, stamp: int) -> None:
+def await_answer(camera: BenchCamera, stamp: int) -> None:
+    """Until the tubes of that stamp (ns) come, two seconds at most."""
     until = time.monotonic() + 2.0
     while time.monotonic() < until and stamp not in camera.received:
         rclpy.spin_once(camera, timeout_sec=0.1)

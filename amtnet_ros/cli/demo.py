@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from amtnet_ros.cli.demo_clip import demo_clip
+from amtnet_ros.command_options import page_options
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import check_distinct, is_utf8
 from amtnet_ros.media.live import LiveSource
@@ -54,7 +55,19 @@ USER_ERROR = 2
     show_default=True,
     help="Folder for tubes.jsonl, tubes.mp4 and the logs.",
 )
-def demo(video: str | None, camera: int | None, model: str | None, device: str, loop: bool, out: Path) -> None:
+@click.option("--view", is_flag=True, help="Show it on a local web page, live.")
+@page_options
+def demo(
+    video: str | None,
+    camera: int | None,
+    model: str | None,
+    device: str,
+    loop: bool,
+    out: Path,
+    view: bool,
+    view_host: str,
+    view_port: int | None,
+) -> None:
     """Find action tubes in VIDEO (a file or a folder of images), in a webcam, or in the demo's own clip.
 
     Camera, detector and recorder run as processes of their own and talk over ROS 2, as they do on a robot.
@@ -80,6 +93,8 @@ def demo(video: str | None, camera: int | None, model: str | None, device: str, 
     parameters = {"device": device} | ({"model": model} if model else {})
     clear(out)
     with Stage(console, out) as stage:
+        if view:
+            stage.start("viewer", "--view-host", view_host, *(["--view-port", str(view_port)] if view_port else []))
         play(stage, source, parameters, live=live, loop=loop)
         stage.conclude()
     if not any(json.loads(line)["confirmed"] for line in (out / "tubes.jsonl").open(encoding="utf-8")):
@@ -231,7 +246,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for module in ("player", "detector_node", "recorder"):
+        for module in ("player", "detector_node", "recorder", "viewer"):
             self._end(module)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import textwrap
 
 import click
 
@@ -15,12 +16,14 @@ from amtnet_ros.bench.machine import machine
 from amtnet_ros.cli.checks import CHECKS, Finding
 from amtnet_ros.errors import UserError
 
+WIDTH = 80
+
 
 @click.command()
 @click.option("--device", default="auto", show_default=True, help="Device to try: auto, cpu, cuda:N or tensorrt:N.")
 def doctor(device: str) -> None:
     """Say plainly what would run here, on what, and how to mend what does not. Exits with 1 if something is wrong."""
-    click.echo(f"amtnet_ros {__version__}, Python {platform.python_version()} on {machine()}")
+    click.echo("\n".join(_wrapped(f"amtnet_ros {__version__}, Python {platform.python_version()} on {machine()}", "")))
     findings: list[Finding] = []
     for title, check in CHECKS.items():
         click.secho(f"\n{title}", bold=True)
@@ -43,10 +46,23 @@ def doctor(device: str) -> None:
 
 
 def _show(finding: Finding) -> None:
-    mark = click.style("WRONG ", fg="red") if finding.wrong else ""
-    click.echo(f"  {finding.subject}: {mark}{finding.says}")
+    mark = "WRONG " if finding.wrong else ""
+    for number, line in enumerate(_wrapped(f"{finding.subject}: {mark}{finding.says}", "  ")):
+        click.echo(line.replace(mark, click.style(mark, fg="red"), 1) if mark and number == 0 else line)
     if finding.remedy:
-        click.echo(f"      remedy: {finding.remedy}")
+        click.echo(f"      remedy: {finding.remedy}")  # in one piece, to be copied
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """In lines of 80 columns; a long word, as a path is, stays whole."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _devices(device: str) -> list[Finding]:

@@ -30,7 +30,7 @@ VIDEOS = (".mp4", ".mkv", ".mov")
 
 @click.command()
 @click.argument("source", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Video, picture, or folder/ to write.")
+@click.option("-o", "--out", "output", type=click.Path(path_type=Path), help="Video, picture, or folder/ to write.")
 @click.option("--engine", default="dis:medium", show_default=True, help=f"One of {ENGINES}.")
 @click.option(
     "--size", type=(int, int), default=WORKING_SIZE, show_default=True, help="Width and height to compute at."

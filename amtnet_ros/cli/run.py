@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,38 +12,13 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from amtnet_ros.command_options import settings_from, settings_options
-from amtnet_ros.contracts import TubeUpdate
+from amtnet_ros.cli.sinks import Sinks, Wanted, opened_sinks
+from amtnet_ros.command_options import page_options, settings_from, settings_options
 from amtnet_ros.files import check_distinct
-from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.findings import Findings
+from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
-
-
-@dataclass
-class _Sinks:
-    """Where tubes and images go. events: None where they were not asked for."""
-
-    recording: Findings
-    events: ActionEvents | None
-    pipeline: Pipeline
-    console: Console
-
-    def take(self, updates: list[TubeUpdate]) -> None:
-        labels = dict(enumerate(self.pipeline.labels))
-        for update in updates:
-            self.recording.add_tubes(update, self.pipeline.session, labels, "")
-            for event in self.events.add(update) if self.events else ():
-                self._say(event.line(0))
-
-    def _say(self, line: str) -> None:
-        """To stdout; above the progress bar, where both are in one terminal."""
-        if self.console.is_terminal and sys.__stdout__ is not None and sys.__stdout__.isatty():
-            self.console.print(line, markup=False, highlight=False)
-        else:
-            print(line, file=sys.__stdout__, flush=True)
 
 
 @click.command()
@@ -57,10 +31,27 @@ class _Sinks:
 )
 @click.option("--width", type=click.IntRange(64), default=1280, show_default=True, help="The video's width at most.")
 @click.option("--no-video", is_flag=True, help="Write the tubes only.")
-@click.option("--events", is_flag=True, help="Print a line when an action begins and when it ends.")
+@click.option(
+    "--events/--no-events",
+    default=None,
+    help="Print a line when an action begins and when it ends.  [default: of a webcam]",
+)
+@click.option("--view", is_flag=True, help="Show it on a local web page, live.")
+@page_options
+@click.option("--rerun", metavar="FILE|spawn", help="Log it for Rerun: an .rrd file to write, or its viewer, live.")
 @settings_options()
 def run(
-    source: str, tubes_file: Path | None, out: Path, width: int, no_video: bool, events: bool, **given: Any
+    source: str,
+    tubes_file: Path | None,
+    out: Path,
+    width: int,
+    no_video: bool,
+    events: bool | None,
+    view: bool,
+    view_host: str,
+    view_port: int | None,
+    rerun: str | None,
+    **given: Any,
 ) -> None:
     """Find action tubes in SOURCE: a video file, a folder of images, a webcam (0, 1, …; Ctrl-C ends it), or a stream
     (rtsp://…).
@@ -70,35 +61,42 @@ def run(
     """
     console = Console(stderr=True)
     settings = settings_from(given)
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    opened = open_source(source, say)
-    lines = tubes_file or out.with_suffix(".jsonl")
-    for output in [lines] if no_video else [lines, out]:
+    opened = open_source(source, partial(console.print, markup=False, highlight=False, soft_wrap=True))
+    wanted = Wanted(
+        tubes=tubes_file or out.with_suffix(".jsonl"),
+        video=None if no_video else out,
+        width=width,
+        events=isinstance(opened, LiveSource) if events is None else events,
+        page=(view_host, view_port) if view else None,
+        rerun=rerun,
+    )
+    for output in wanted.files:
         check_distinct(output, *files_of(opened))
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
-    with Findings(lines, None if no_video else out, width, opened.rate, settings.style, say) as recording:
-        sinks = _Sinks(recording, ActionEvents(pipeline.labels) if events else None, pipeline, console)
+    with opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks:
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
-    Console().print(table_of(recording.summaries, 0))
-    if not any(tube.confirmed for tube in recording.summaries):
+    summaries = sinks.findings.summaries
+    Console().print(table_of(summaries, 0))
+    if not any(tube.confirmed for tube in summaries):
         click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    click.echo(f"Tubes: {lines}" + (f"\nVideo: {out}" if recording.has_video else ""))
-    if recording.failed:
+    failed = sinks.findings.failed
+    click.echo(str(replace(wanted, video=None) if failed else wanted))
+    if failed:
         raise click.exceptions.Exit(2)
 
 
-def _watch(source: Source, sinks: _Sinks, console: Console) -> tuple[int, float]:
+def _watch(source: Source, sinks: Sinks, console: Console) -> tuple[int, float]:
     """Run the pipeline over the source. Returns the number of frames and the seconds the pipeline took."""
     count, seconds = 0, 0.0
     try:
         for stamp, image in track(
             source.stamped(), "watching", total=source.frames or None, console=console, transient=True
         ):
-            sinks.recording.add_image(stamp, image)
+            sinks.show(stamp, image)
             begin = time.perf_counter()
             updates = sinks.pipeline.push(stamp, image)
             seconds += time.perf_counter() - begin

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from amtnet_ros.contracts import Frame, UInt8
+from amtnet_ros.contracts import FlowField, Frame, UInt8
 from amtnet_ros.flow.contract import FlowEngine, check_pair, to_working_size
 from amtnet_ros.flow.encoding import encode_flow, flow_scale
 from amtnet_ros.flow.stack import FlowStack, StackPlacement, is_needed
@@ -31,6 +31,7 @@ class Motion:
         self, engine: FlowEngine | None, rate: float, size: tuple[int, int], placement: StackPlacement, length: int
     ) -> None:
         self._engine, self._rate = engine, rate
+        self.on_flow: Callable[[FlowField], None] | None = None
         self._stack = FlowStack(placement, size, length)
         self._waiting: deque[Frame] = deque()
         self._newest: Frame | None = None
@@ -85,4 +86,11 @@ class Motion:
         check_pair(previous.image, current.image)
         images = [to_working_size(frame.image, engine.working_size) for frame in (previous, current)]
         scale = flow_scale(previous.stamp, current.stamp, self._rate)
-        return lambda: encode_flow(engine(*images) * np.float32(scale))
+
+        def compute() -> UInt8:
+            vectors = engine(*images) * np.float32(scale)
+            if self.on_flow:
+                self.on_flow(FlowField(vectors, previous.index, previous.stamp))
+            return encode_flow(vectors)
+
+        return compute

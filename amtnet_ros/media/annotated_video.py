@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-import cv2
-import numpy as np
-
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.media.drawing import Style, TubePainter
+from amtnet_ros.media.pictures import fitted
 from amtnet_ros.media.video import VideoWriter
 
 DELAY = 10
@@ -40,7 +38,7 @@ class AnnotatedVideo:
 
     def add_image(self, stamp: int, image: UInt8) -> None:
         """The next image, (height, width, 3) uint8 RGB, of that stamp (ns)."""
-        self._waiting.append((stamp, _fitted(image, self._width)))
+        self._waiting.append((stamp, fitted(image, self._width)))
         while len(self._waiting) > DELAY:
             if self._waiting[0][0] > self._newest_tubes and len(self._waiting) <= PATIENCE:
                 return
@@ -67,10 +65,3 @@ class AnnotatedVideo:
         self._last_written = self._seconds
         self._writer.write(self._painter.draw(image, stamp), self._seconds)
         self.written += 1
-
-
-def _fitted(image: UInt8, width: int) -> UInt8:
-    if image.shape[1] <= width:
-        return image
-    height = round(image.shape[0] * width / image.shape[1])
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

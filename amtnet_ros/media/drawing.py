@@ -5,23 +5,22 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-import cv2
 import numpy as np
 
 from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate, UInt8
+from amtnet_ros.media.pen import Colour, Pen
 from amtnet_ros.options import check_options, option
 from amtnet_ros.tube_boxes import Box, grow
-
-Colour = tuple[int, int, int]
 
 GREY: Colour = (160, 160, 160)
 """Of somebody who does none of the known actions."""
 
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-_REFERENCE = 480  # the picture's shorter side in pixels at which lines are 2 pixels wide
-_SMALLEST_LETTERS = 0.4  # OpenCV's font scale below which its letters run together
+_SMOOTHING = 4  # boxes before and after one, over which a trail's position is a mean
+_STRONG = 0.5  # score from which a tube is drawn in full
+_WEAKEST = 0.3  # strength of a tube without any score
+_TENTATIVE = 0.6  # of that of a tube that is confirmed
+_LEGIBLE = 0.6  # strength of the weakest caption
 
 
 @dataclass(frozen=True)
@@ -93,22 +92,25 @@ class TubePainter:
 
         image: (height, width, 3) uint8, RGB; the source image or a resized copy of it. A tube is drawn at its box of
         that stamp: in full lines when ACTIVE, as corners while TENTATIVE; a COASTING tube that has no box at that stamp
-        is drawn dashed, where it was last seen. Who does none of the known actions is drawn thin and grey.
+        is drawn dashed, where it was last seen. Who does none of the known actions is drawn thin and grey; the lower
+        a score, the weaker the lines.
         """
         picture = np.array(image, order="C")
-        pen = _Pen(picture, self._image_size, self.style.draw_scale)
+        pen = Pen(picture, self._image_size, self.style.draw_scale)
         known = [(track.as_of(stamp), track.boxes) for track in self._tracks.values()]
         known.sort(key=lambda each: (not self._acts(each[0]), -each[0].score))  # the best label lies the best
         visible = [(tube, boxes, box) for tube, boxes in known if (box := self._box_at(tube, boxes, stamp)) is not None]
         for tube, boxes, _ in visible:
             past = [seen.box for seen in boxes if seen.stamp <= stamp]
-            pen.trail(
-                past[max(0, len(past) - self.style.trail_length) :], self._colour(tube), thin=not self._acts(tube)
-            )
+            way = feet(past[max(0, len(past) - self.style.trail_length) :])
+            pen.trail(way, self._colour(tube), thin=not self._acts(tube))
         for tube, boxes, box in visible:
-            self._draw_box(pen, tube, box, seen=any(one.stamp == stamp for one in boxes))
+            with pen.faded(box, strength_of(tube)):
+                self._draw_box(pen, tube, box, seen=any(one.stamp == stamp for one in boxes))
+        pen.keep_clear([box for _, _, box in visible])
         for tube, _, box in visible:
-            pen.label(self.caption(tube, stamp), box, self._colour(tube))
+            names = self.caption(tube, stamp), name_of(tube, self.labels)
+            pen.label(names, box, self._colour(tube), max(strength_of(tube), _LEGIBLE))
         return picture
 
     def caption(self, tube: Tube, stamp: int) -> str:
@@ -137,7 +139,7 @@ class TubePainter:
                 return seen.box if tube.state == TubeState.COASTING else None
         return None
 
-    def _draw_box(self, pen: _Pen, tube: Tube, box: Float32, seen: bool) -> None:
+    def _draw_box(self, pen: Pen, tube: Tube, box: Float32, seen: bool) -> None:
         colour, thin = self._colour(tube), not self._acts(tube)
         if not seen:
             pen.dashed_box(box, colour, thin)
@@ -153,93 +155,31 @@ def name_of(tube: Tube, labels: Sequence[str] | Mapping[int, str]) -> str:
     return f"#{tube.id} {name}" if name == OTHER else f"#{tube.id} {name} {tube.score:.2f}"
 
 
+def strength_of(tube: Tube) -> float:
+    """How strongly a tube is drawn, in 0..1: one of low score, or that is not confirmed yet, is seen through."""
+    sure = _WEAKEST + (1 - _WEAKEST) * min(tube.score / _STRONG, 1.0)
+    return sure * (_TENTATIVE if tube.state == TubeState.TENTATIVE else 1.0)
+
+
 def colour_of(tube_id: int) -> Colour:
     """A tube's colour (RGB), the same in every frame; successive ids lie a golden angle apart in hue."""
     red, green, blue = colorsys.hsv_to_rgb((tube_id * 0.618034 + 0.33) % 1.0, 0.75, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-class _Pen:
-    """Draws in place, lines and letters in proportion to the picture."""
-
-    def __init__(self, picture: UInt8, source_size: tuple[int, int], scale: float) -> None:
-        self._picture = picture
-        self._height, self._width = picture.shape[:2]
-        self._zoom = (self._width / max(source_size[0], 1), self._height / max(source_size[1], 1))
-        size = min(self._height, self._width) / _REFERENCE * scale
-        self._line = max(1, round(2 * size))
-        self._letters = max(_SMALLEST_LETTERS, 0.5 * size)
-        self._stroke = max(1, round(self._letters * 1.5))
-        self._placed: list[tuple[int, int, int, int]] = []
-
-    def _width_of(self, thin: bool) -> int:
-        width: int = (self._line + 1) // 2 if thin else self._line
-        return width
-
-    def box(self, box: Float32, colour: Colour, thin: bool) -> None:
-        left, top, right, bottom = self._pixels(box)
-        cv2.rectangle(self._picture, (left, top), (right, bottom), colour, self._width_of(thin))
-
-    def corners(self, box: Float32, colour: Colour, thin: bool) -> None:
-        left, top, right, bottom = self._pixels(box)
-        arm_x, arm_y = (right - left) // 4, (bottom - top) // 4
-        for x, toward_x in ((left, arm_x), (right, -arm_x)):
-            for y, toward_y in ((top, arm_y), (bottom, -arm_y)):
-                cv2.line(self._picture, (x, y), (x + toward_x, y), colour, self._width_of(thin))
-                cv2.line(self._picture, (x, y), (x, y + toward_y), colour, self._width_of(thin))
-
-    def dashed_box(self, box: Float32, colour: Colour, thin: bool) -> None:
-        left, top, right, bottom = self._pixels(box)
-        width = self._width_of(thin)
-        dash = 6 * self._line
-        for x in range(left, right, 2 * dash):
-            for y in (top, bottom):
-                cv2.line(self._picture, (x, y), (min(x + dash, right), y), colour, width)
-        for y in range(top, bottom, 2 * dash):
-            for x in (left, right):
-                cv2.line(self._picture, (x, y), (x, min(y + dash, bottom)), colour, width)
-
-    def trail(self, boxes: list[Float32], colour: Colour, thin: bool) -> None:
-        """The way of the boxes' centres, thinner the longer ago."""
-        zoom_x, zoom_y = self._zoom
-        centres = [(round(float(x1 + x2) / 2 * zoom_x), round(float(y1 + y2) / 2 * zoom_y)) for x1, y1, x2, y2 in boxes]
-        for step, (start, end) in enumerate(pairwise(centres), start=1):
-            width = 1 if thin else max(1, round(1.5 * self._line * step / len(centres)))
-            cv2.line(self._picture, start, end, colour, width, cv2.LINE_AA)
-
-    def label(self, text: str, box: Float32, colour: Colour) -> None:
-        """The text on a coloured plate at the box's upper edge, inside the picture and clear of the other labels."""
-        (text_width, text_height), base = cv2.getTextSize(text, _FONT, self._letters, self._stroke)
-        pad = max(2, self._line)
-        width, height = text_width + 2 * pad, text_height + base + 2 * pad
-        left, top, _, _ = self._pixels(box)
-        x = max(0, min(left, self._width - width))
-        above = top - height if top >= height else top
-        y = self._free(x, above, width, height)
-        self._placed.append((x, y, x + width, y + height))
-        cv2.rectangle(self._picture, (x, y), (x + width, y + height), colour, cv2.FILLED)
-        origin = (x + pad, y + pad + text_height)
-        cv2.putText(self._picture, text, origin, _FONT, self._letters, _ink(colour), self._stroke, cv2.LINE_AA)
-
-    def _free(self, x: int, wanted: int, width: int, height: int) -> int:
-        """The row, at best the wanted one, else the next above it, else below, where a plate covers no other."""
-        beside = [plate for plate in self._placed if x < plate[2] and plate[0] < x + width]
-        rows = [wanted, *(plate[1] - height for plate in beside), *(plate[3] for plate in beside)]
-        free = [y for y in rows if y >= 0 and all(y >= plate[3] or y + height <= plate[1] for plate in beside)]
-        return min(free, key=lambda y: (y > wanted, abs(y - wanted)))
-
-    def _pixels(self, box: Float32) -> tuple[int, int, int, int]:
-        """The pixels of the box's border, its maximum being exclusive, kept inside the picture."""
-        x1, y1, x2, y2 = (round(float(value) * zoom) for value, zoom in zip(box, self._zoom * 2, strict=True))
-        return (
-            min(max(x1, 0), self._width - 1),
-            min(max(y1, 0), self._height - 1),
-            min(max(x2 - 1, 0), self._width - 1),
-            min(max(y2 - 1, 0), self._height - 1),
-        )
+def colour_of_action(label: int, name: str) -> Colour:
+    """A class's colour (RGB) where persons are told apart by other means, as in a timeline; grey of `other`."""
+    return GREY if name == OTHER else colour_of(label)
 
 
-def _ink(plate: Colour) -> Colour:
-    """Black or white, whichever can be read on the plate (ITU-R BT.601 luma)."""
-    luma = 0.299 * plate[0] + 0.587 * plate[1] + 0.114 * plate[2]
-    return (0, 0, 0) if luma > 128 else (255, 255, 255)
+def feet(boxes: Sequence[Float32]) -> Float32:
+    """(K, 2) float32: the way of an actor's feet, the middle of each box's lower edge, without its jitter.
+
+    boxes: (4,) each, in the order of time. Each position is a mean over those around it, fewer towards the ends.
+    """
+    corners = np.asarray(boxes, np.float32).reshape(-1, 4)
+    way = np.stack([(corners[:, 0] + corners[:, 2]) / 2, corners[:, 3]], axis=1)
+    reach = np.minimum(np.minimum(np.arange(len(way)), np.arange(len(way))[::-1]), _SMOOTHING)
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(way, axis=0, dtype=np.float64)])
+    first, last = np.arange(len(way)) - reach, np.arange(len(way)) + reach + 1
+    return np.asarray((sums[last] - sums[first]) / (last - first)[:, None], np.float32)

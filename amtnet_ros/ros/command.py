@@ -11,6 +11,13 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.program import INTERRUPTED
 from amtnet_ros.ros.process import clear_errors, run, utf8
 
+_CLEAR_LINE = "\r\x1b[2K" if sys.stdout.isatty() else ""
+
+
+def say(line: str) -> None:
+    """Print a line, also where another process draws its progress in the same terminal: that is drawn again."""
+    print(_CLEAR_LINE + line, flush=True)
+
 
 def run_command(command: click.Command) -> int:
     """The exit code of a command, run with the process's arguments less those meant for ROS."""

@@ -21,6 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.media.decoding import decoded
+from amtnet_ros.media.pictures import jpeg
 
 Pixels = NDArray[np.generic]
 
@@ -95,6 +96,11 @@ _REFUSED = {
     "32FC1": "is a depth image; the detector needs the colour or mono image beside it",
     "8UC2": "does not say what its two channels mean; publish yuyv or uyvy",
 }
+
+
+def rgb_from(message: Image | CompressedImage) -> UInt8:
+    """`rgb_from_image` or `rgb_from_compressed`, as the message is."""
+    return rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
 
 
 def rgb_from_image(message: Image) -> UInt8:
@@ -199,6 +205,11 @@ def image_from_rgb(rgb: UInt8, header: Any) -> Image:
 def has_cv_bridge() -> bool:
     """Whether there is a cv_bridge that works; else the converter of this module takes its place."""
     return _cv_bridge() is not None
+
+
+def compressed_from_rgb(rgb: UInt8, header: Any) -> CompressedImage:
+    """(height, width, 3) uint8 RGB as a JPEG message with this header."""
+    return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=array.array("B", jpeg(rgb)))
 
 
 @functools.cache

@@ -14,8 +14,9 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.ros.axes import OPTICAL, axes_of
 from amtnet_ros.ros.depth_messages import check_cloud, check_depth, depth_from_image, points_from_cloud
 from amtnet_ros.ros.inputs import InputTopic
-from amtnet_ros.ros.messages import nanoseconds, newest_box
+from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics, place_in_depth, place_in_points
+from amtnet_ros.tube_boxes import newest_box
 
 _KEPT = 15  # messages; answers lag a few frames behind
 

@@ -75,7 +75,7 @@ class InputTopic:
                 name
                 for name, kinds in self._node.get_topic_names_and_types()
                 if self._kind in kinds and name != self.topic and self._published(name)
-                if not name.startswith(own) and not name.endswith("/debug_image")
+                if not name.startswith(own) and not name.removesuffix("/compressed").endswith("/debug_image")
             )
         )
 

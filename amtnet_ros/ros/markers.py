@@ -1,8 +1,9 @@
-"""Action tubes as RViz markers: boxes on the image plane, one metre before the camera."""
+"""Action tubes as RViz markers: boxes on the image plane, one metre before the camera, and the way of each in space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
@@ -11,12 +12,15 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.media.drawing import GREY, colour_of, name_of
-from amtnet_ros.ros.messages import newest_box, pose_of, size_of
-from amtnet_ros.ros.places import ActorPlaces, Intrinsics
+from amtnet_ros.ros.messages import pose_of, size_of
+from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics
+from amtnet_ros.tube_boxes import newest_box
 
 _FIELD_OF_VIEW = 1.05  # radians, horizontal; assumed while no CameraInfo says better
 _LINE = 0.006  # metres
 _LETTERS = 0.05  # metres
+_TRAIL = 300  # places of a tube's way that are drawn, the newest
+_TRAIL_LINE = 0.03  # metres
 _LIFETIME = Duration(sec=1)  # should the detector die, its boxes go
 
 
@@ -42,6 +46,8 @@ class MarkerPainter:
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
+        self._trails: dict[int, deque[Point]] = {}
+        self._frame = ""
 
     def draw(self, update: TubeUpdate, header: Header, intrinsics: Intrinsics | None) -> MarkerArray:
         """All markers of this step; the first deletes those of the step before."""
@@ -53,16 +59,36 @@ class MarkerPainter:
                 markers += [self._outline(tube, box, plane, header), self._caption(tube, box, plane, header)]
         return MarkerArray(markers=markers)
 
-    def cubes(self, update: TubeUpdate, places: ActorPlaces, header: Header) -> list[Marker]:
-        """The tubes' places in space, as see-through boxes. header: with the places' frame."""
+    def in_space(self, update: TubeUpdate, places: ActorPlaces, header: Header) -> list[Marker]:
+        """The tubes' places as see-through boxes, and the way that each has come, as a line.
+
+        header: with the places' frame. The ways are those that were seen in that frame: of a camera that moves, they
+        are the persons' ways relative to it.
+        """
+        if places.frame_id != self._frame:
+            self._frame, self._trails = places.frame_id, {}
+        alive = {tube.id for tube in update.tubes if tube.state != TubeState.ENDED}
+        self._trails = {number: trail for number, trail in self._trails.items() if number in alive}
         markers = []
         for tube in update.tubes:
             if (place := places.by_tube.get(tube.id)) is not None:
-                marker = self._marker(tube, header, "action_places", Marker.CUBE)
-                marker.pose, marker.scale = pose_of(place), size_of(place)
-                marker.color.a = 0.4
-                markers.append(marker)
+                markers.append(self._cube(tube, place, header))
+                self._trails.setdefault(tube.id, deque(maxlen=_TRAIL)).append(markers[-1].pose.position)
+            if (trail := self._trails.get(tube.id)) is not None and len(trail) > 1:
+                markers.append(self._trail(tube, trail, header))
         return markers
+
+    def _cube(self, tube: Tube, place: ActorPlace, header: Header) -> Marker:
+        marker = self._marker(tube, header, "action_places", Marker.CUBE)
+        marker.pose, marker.scale = pose_of(place), size_of(place)
+        marker.color.a = 0.4
+        return marker
+
+    def _trail(self, tube: Tube, trail: Collection[Point], header: Header) -> Marker:
+        marker = self._marker(tube, header, "action_trails", Marker.LINE_STRIP)
+        marker.scale.x = _TRAIL_LINE
+        marker.points = list(trail)
+        return marker
 
     def _acts(self, tube: Tube) -> bool:
         return self._labels[tube.label] != OTHER

@@ -27,6 +27,7 @@ from vision_msgs.msg import (
 from amtnet_ros.contracts import OTHER, Float32, Tube, TubeState, TubeUpdate
 from amtnet_ros.msg import ActionBox, ActionTube, ActionTubeArray
 from amtnet_ros.ros.places import ActorPlace, ActorPlaces
+from amtnet_ros.tube_boxes import newest_box
 
 
 def nanoseconds(time: Time) -> int:
@@ -105,12 +106,6 @@ def _tube_from(message: ActionTube) -> Tube:
         scores=np.array([box.score for box in boxes], dtype=np.float32),
         interpolated=np.array([box.interpolated for box in boxes], dtype=np.bool_),
     )
-
-
-def newest_box(tube: Tube, stamp: int) -> Float32 | None:
-    """(4,) float32: the tube's box in the frame of that stamp (ns), or None where it has none."""
-    (hits,) = np.nonzero(tube.stamps == stamp)
-    return tube.boxes[hits[-1]] if len(hits) else None
 
 
 def detections(update: TubeUpdate, header: Header, labels: Sequence[str]) -> Detection2DArray:

@@ -8,19 +8,21 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.msg import ActionTubeArray, Latency
-from amtnet_ros.ros.conversions import image_from_rgb
+from amtnet_ros.ros import foxglove
+from amtnet_ros.ros.conversions import compressed_from_rgb, image_from_rgb
 from amtnet_ros.ros.markers import MarkerPainter
 from amtnet_ros.ros.messages import detections, detections_3d, label_info, tube_array
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS, overridable
 from amtnet_ros.ros.worker import Done, Step
+from amtnet_ros.view.image_annotations import image_annotations
 
 
 class Outputs:
@@ -39,6 +41,11 @@ class Outputs:
         self._detections = self._publisher(Detection2DArray, f"{prefix}action_detections", RESULTS)
         self._label_info = self._publisher(LabelInfo, f"{prefix}action_labels", LATCHED)
         self._debug_image = self._publisher(Image, f"~/{prefix}debug_image", PICTURES)
+        self._compressed = self._publisher(CompressedImage, f"~/{prefix}debug_image/compressed", PICTURES)
+        self._foxglove = foxglove.messages()
+        if self._foxglove is not None:
+            kind = self._foxglove.ImageAnnotations
+            self._annotations = self._publisher(kind, f"~/{prefix}annotations", PICTURES)
         self._latency = self._publisher(Latency, f"~/{prefix}latency", PICTURES)
         self._marker_array = self._publisher(MarkerArray, f"~/{prefix}markers", PICTURES)
         self._places = self._publisher(Detection3DArray, f"{prefix}action_detections_3d", RESULTS)
@@ -53,7 +60,7 @@ class Outputs:
     @property
     def wants_images(self) -> bool:
         """Whether somebody looks at the debug image."""
-        return self._debug_image.get_subscription_count() > 0
+        return any(topic.get_subscription_count() > 0 for topic in (self._debug_image, self._compressed))
 
     def set_style(self, style: Style) -> None:
         """How the debug image is drawn from now on."""
@@ -76,6 +83,7 @@ class Outputs:
             lambda: self._publish_detections(step),
             lambda: self._publish_places(step, places),
             lambda: self._publish_markers(step, intrinsics, places),
+            lambda: self._publish_annotations(step),
             lambda: self._publish_debug_image(step),
         )
         for output in outputs:
@@ -111,14 +119,23 @@ class Outputs:
             return
         markers = self._markers.draw(step.update, step.header, intrinsics)
         if places is not None:
-            markers.markers += self._markers.cubes(step.update, places, _header_of(places, step))
+            markers.markers += self._markers.in_space(step.update, places, _header_of(places, step))
         self._marker_array.publish(markers)
+
+    def _publish_annotations(self, step: Step) -> None:
+        if self._foxglove is not None and self._annotations.get_subscription_count() > 0:
+            content = image_annotations(step.update, self._labels)
+            self._annotations.publish(foxglove.annotations_message(content, self._foxglove))
 
     def _publish_debug_image(self, step: Step) -> None:
         self._painter.update(step.update)
-        if step.image is not None and self.wants_images:
-            picture = self._painter.draw(step.image, step.update.stamp)
+        if step.image is None or not self.wants_images:
+            return
+        picture = self._painter.draw(step.image, step.update.stamp)
+        if self._debug_image.get_subscription_count() > 0:
             self._debug_image.publish(image_from_rgb(picture, step.header))
+        if self._compressed.get_subscription_count() > 0:
+            self._compressed.publish(compressed_from_rgb(picture, step.header))
 
 
 def _header_of(places: ActorPlaces, step: Step) -> Header:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import sys
 import threading
 import time
@@ -28,7 +27,7 @@ from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.video import Source, open_source
 from amtnet_ros.msg import Latency
 from amtnet_ros.ros.command import run_command
-from amtnet_ros.ros.conversions import image_from_rgb
+from amtnet_ros.ros.conversions import compressed_from_rgb, image_from_rgb
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.process import ros
 from amtnet_ros.ros.qos import PICTURES, RESULTS
@@ -109,7 +108,7 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
             answers.expect(stamp)
         header = Header(stamp=time_message(stamp), frame_id=options.frame_id)
         image = _shrunk(image, options.width)
-        publisher.publish(_jpeg(image, header) if options.compressed else image_from_rgb(image, header))
+        publisher.publish(compressed_from_rgb(image, header) if options.compressed else image_from_rgb(image, header))
     if answers:
         answers.wait(stop)
     publisher.wait_for_all_acked(Duration(seconds=_FAREWELL))
@@ -234,11 +233,6 @@ def _shrunk(image: UInt8, width: int | None) -> UInt8:
         return image
     height = max(2, round(image.shape[0] * width / image.shape[1] / 2) * 2)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _jpeg(image: UInt8, header: Header) -> CompressedImage:
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    return CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=array.array("B", data.tobytes()))
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
+from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.stream import Admission, NewestSlot
 from amtnet_ros.stream.frames import DROPPED
@@ -163,7 +163,7 @@ class Worker:
         message, started = arrival.message, time.monotonic()
         try:
             _check_stamp(nanoseconds(message.header.stamp))
-            rgb = rgb_from_image(message) if isinstance(message, Image) else rgb_from_compressed(message)
+            rgb = rgb_from(message)
         except UserError as error:
             self._tell(self._listener.on_refused, error)
         except Exception as error:

@@ -65,10 +65,13 @@ def test_it_says_when_actions_begin_and_end_and_where_it_wrote(
 
 
 def test_a_video_without_tubes_ends_well_and_says_so(
-    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(screen, raising=False)
     source = bright_then_dark(tmp_path / "images", (2, 0))  # one pair confirms no tube
-    said = run(capfd, source, "--model", model, "--tubes", tmp_path / "t.jsonl", "--no-video")
+    said = run(capfd, source, "--model", model, "--tubes", tmp_path / "t.jsonl", "--no-video", "--view")
+    assert any(line.startswith("View: http://127.0.0.1:") for line in said)
     assert f"No action tube was found in {source}: nobody was seen for long enough to be sure." in said
     assert said[-1] == f"Tubes: {tmp_path / 't.jsonl'}"
     assert not (tmp_path / "tubes.mp4").exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
-from amtnet_ros.media.drawing import Style, TubePainter, colour_of
+from amtnet_ros.media.drawing import Style, TubePainter, colour_of, feet
 
 LABELS = ("walk", "jump", "other")
 BOX = (100.0, 120.0, 180.0, 220.0)
@@ -111,17 +111,28 @@ def test_a_tube_that_ended_is_gone() -> None:
     assert not drawn(painter, 1).any()
 
 
-def test_the_trail_leads_through_the_boxes_centres_and_has_the_length_asked_for() -> None:
+def test_the_trail_follows_the_feet_and_has_the_length_asked_for() -> None:
     def trail(length: int) -> np.ndarray:
         painter = TubePainter(LABELS, Style(trail_length=length))
         for stamp in range(10):
             painter.update(update(tube([stamp], [(20.0 + 60 * stamp, 200, 40.0 + 60 * stamp, 280)]), stamp=stamp))
-        return drawn(painter, 9)[240, :555]
+        return drawn(painter, 9)[280, :555]
 
     assert not trail(0)[30:].any()
     assert trail(10)[30:555].all()
     short = np.flatnonzero(trail(3))
     assert short[0] == pytest.approx(30 + 60 * 7, abs=3)
+
+
+def test_the_trail_does_not_jitter_as_boxes_do() -> None:
+    steps = np.arange(20)
+    jitter = np.where(steps % 2, 6.0, -6.0)
+    boxes = np.stack([10 * steps, 100 + 0 * steps, 10 * steps + 40, 200 + jitter], axis=1).astype(np.float32)
+    way = feet(list(boxes))
+    assert way.shape == (20, 2)
+    np.testing.assert_allclose(way[:, 0], 10 * steps + 20, atol=1e-4)
+    np.testing.assert_allclose(way[4:-4, 1], 200, atol=0.7)
+    np.testing.assert_allclose(way[[0, -1]], [[20, 194], [210, 206]], err_msg="it begins and ends where the person is")
 
 
 def test_memory_is_bounded_by_the_trail() -> None:
@@ -173,10 +184,45 @@ def test_labels_do_not_cover_one_another() -> None:
     black = np.zeros((480, 640, 3), dtype=np.uint8)
 
     def plate(picture: np.ndarray, number: int) -> int:
-        return int((picture == colour_of(number)).all(axis=-1)[:120].sum())
+        beside_the_box = np.r_[: int(BOX[1]) - 2, int(BOX[3]) + 2 : 480]
+        return int((picture == colour_of(number)).all(axis=-1)[beside_the_box].sum())
 
     assert plate(both.draw(black, 0), 1) > 0.9 * plate(one.draw(black, 0), 1)
-    assert plate(both.draw(black, 0), 2) > 0.8 * plate(one.draw(black, 0), 1), "the second label lies above the first"
+    assert plate(both.draw(black, 0), 2) > 0.8 * plate(one.draw(black, 0), 1)
+
+
+@pytest.mark.parametrize("top", [0.0, 4.0, 60.0])
+def test_captions_hide_no_head_in_a_small_picture(top: float) -> None:
+    crowd = [(left, top, left + 60.0, 210.0) for left in (10.0, 110.0, 240.0)]
+    painter = TubePainter(LABELS, QUIET)
+    painter.update(update(*[tube([0], [box], number=n) for n, box in enumerate(crowd)], size=(320, 240)))
+    changed = drawn(painter, 0, 320, 240)
+    for left, _, right, bottom in crowd:
+        head = changed[int(top) + 3 : int(top + (bottom - top) / 3), int(left) + 3 : int(right) - 3]
+        assert not head.any()
+    without = TubePainter(LABELS, Style(trail_length=0, draw_tentative=False))
+    without.update(update(*[tube([0], [box], TubeState.TENTATIVE, n) for n, box in enumerate(crowd)], size=(320, 240)))
+    assert changed.sum() > drawn(without, 0, 320, 240).sum() + 3 * 60 * 12, "they are written somewhere"
+
+
+def test_a_caption_that_is_wide_for_its_picture_is_shortened() -> None:
+    def width(side: int) -> int:
+        painter = TubePainter(LABELS, QUIET)
+        painter.update(update(tube([0], [(0.1 * side, 0.5 * side, 0.2 * side, 0.9 * side)]), size=(side, side)))
+        return int(drawn(painter, 0, side, side)[: side // 2 - 1].any(axis=0).sum())
+
+    assert width(160) < width(640) < 0.4 * 640
+
+
+def test_weak_tubes_look_weak() -> None:
+    def brightness(score: float, state: TubeState = TubeState.ACTIVE) -> float:
+        painter = TubePainter(LABELS, QUIET)
+        painter.update(update(tube([0], [BOX], state)._replace(score=score)))
+        return float(painter.draw(np.zeros((480, 640, 3), dtype=np.uint8), 0)[int(BOX[3]) - 1, int(BOX[0]) + 4].max())
+
+    assert brightness(0.9) == brightness(0.5) == 255
+    assert brightness(0.5) > brightness(0.3) > brightness(0.1) > 60
+    assert brightness(0.5, TubeState.TENTATIVE) < 0.7 * brightness(0.5)
 
 
 def test_a_crowd_of_labels_fits_into_the_picture() -> None:

@@ -135,12 +135,30 @@ def test_missing_tools_are_named_in_one_line_with_the_command_that_installs_them
     assert done.stderr == "set-up: missing on this machine: g++. Install with: sudo apt install g++\n"
 
 
-def test_a_missing_python_is_named_in_one_line(tools, tmp_path):
+def test_a_missing_python_is_named_with_ways_to_get_one(tools, tmp_path):
+    newer = tools / "python3"
+    newer.unlink(missing_ok=True)
+    newer.write_text("#!/bin/sh\ncase $2 in *print*) echo '; python3 is 3.13';; *) exit 1;; esac\n")
+    newer.chmod(0o755)
     done = subprocess.run([ROOT / "dev" / "set-up"], env={"PATH": str(tools)}, capture_output=True, text=True)
     assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "no Python 3.11 or 3.12 found" in done.stderr
-    assert "sudo apt install" in done.stderr
+    first, *ways = done.stderr.splitlines()
+    assert first.startswith(
+        "set-up: no Python 3.11 or 3.12 found (tried: python3 python3.12 python3.11; python3 is 3.13)"
+    )
+    remedies = ("sudo apt install python3-dev", "deadsnakes", "uv python install", "PYTHON")
+    for way, remedy in zip(ways, remedies, strict=True):
+        assert remedy in way
+
+
+def test_an_unreachable_index_is_said_to_be_one(environment, tmp_path, capsys):
+    subject = environment.Environment(tmp_path)
+    subject.stamps.mkdir()
+    nowhere = ["--retries", "1", "--index-url", "http://127.0.0.1:9/simple", "--isolated", "--target", "t"]
+    pip = [sys.executable, "-m", "pip", "install", *nowhere, "nothing"]
+    with pytest.raises(environment.SetupError, match="no network: PyPI cannot be reached"):
+        subject.run(pip)
+    assert "nothing" in capsys.readouterr().err
 
 
 def test_two_set_ups_of_one_folder_wait_for_each_other(environment, tmp_path):

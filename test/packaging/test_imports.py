@@ -34,6 +34,14 @@ def test_the_detector_imports_no_library_but_numpy_opencv_and_onnxruntime() -> N
     assert run("del sys.modules['yaml']  # rclpy's own\nimport amtnet_ros.ros.detector_node, amtnet_ros.client") == ""
 
 
+@pytest.mark.skipif(find_spec("rclpy") is None, reason="rclpy is not installed: ./check installs it")
+def test_the_viewer_imports_no_library_but_numpy_opencv_and_click() -> None:
+    if find_spec("click") is None:
+        pytest.skip("click is not installed, which the viewer's options are written with")
+    allowed = "for name in ('yaml', 'click'): del sys.modules[name]"  # the one is rclpy's own
+    assert run(f"{allowed}\nsys.modules['onnxruntime'] = None\nimport amtnet_ros.ros.viewer") == ""
+
+
 def test_a_bundled_model_finds_tubes_without_them() -> None:
     program = """
 import numpy as np

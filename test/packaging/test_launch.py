@@ -47,5 +47,5 @@ def test_the_detector_launch_file_describes_a_detector_and_rviz():
     nodes = [node for entity in description.entities for node in entity.visit(context) or [] if isinstance(node, Node)]
     detector, rviz = nodes
     assert (detector.node_package, detector.node_executable) == ("amtnet_ros", "detector")
-    assert rviz.node_package == "rviz2"
+    assert (rviz.node_package, rviz.node_executable) == ("amtnet_ros", "rviz")
     assert rviz.condition.evaluate(context)

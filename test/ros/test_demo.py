@@ -64,8 +64,9 @@ def test_an_unknown_model_ends_it_with_the_reason(tmp_path: Path) -> None:
 @pytest.mark.skipif("light" not in list_models(), reason="the model `light` is not in models/")
 def test_finding_nothing_ends_well_and_says_so(tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", label=0, seed=1, n_frames=2)  # one pair of frames confirms no tube
-    done = demo(tmp_path, "clip.mp4", "--model", "light")
+    done = demo(tmp_path, "clip.mp4", "--model", "light", "--view", DISPLAY="", WAYLAND_DISPLAY="")
     assert done.returncode == 0, done.stderr
+    assert "View: http://127.0.0.1:" in done.stdout
     assert "No action tube was found in clip.mp4" in done.stdout
     assert (tmp_path / "out/demo/tubes.jsonl").exists()
     assert (tmp_path / "out/demo/tubes.mp4").exists()

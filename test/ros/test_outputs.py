@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from stage import ROOT, Stage, stamps_of, wait_until, walker
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -19,7 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.media.drawing import Style
 from amtnet_ros.msg import ActionTube
-from amtnet_ros.ros.conversions import rgb_from_image
+from amtnet_ros.ros.conversions import rgb_from_compressed, rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.outputs import Outputs
 from amtnet_ros.ros.places import Intrinsics
@@ -96,6 +96,23 @@ def test_the_debug_image_is_the_source_image_with_the_tubes_drawn(stage: Stage) 
         assert changed.mean() < 0.9, "between the lines it is the source image"
         drawn += bool(changed.any())
     assert drawn >= 4
+
+
+def test_the_compressed_debug_image_is_a_jpeg_of_the_same_picture(stage: Stage) -> None:
+    plain, packed = (
+        listen(stage, kind, f"/detector/debug_image{suffix}")
+        for kind, suffix in ((Image, ""), (CompressedImage, "/compressed"))
+    )
+    stage.detector()
+    wait_until(lambda: stage.node.count_publishers("/detector/debug_image/compressed"), "it is offered")
+    stage.film(walker(), until=lambda: len(packed) >= 4 and len(plain) >= 4)
+    pictures = {nanoseconds(message.header.stamp): rgb_from_image(message) for message in plain}
+    both = [message for message in packed if nanoseconds(message.header.stamp) in pictures]
+    assert both
+    for message in both:
+        assert message.format == "rgb8; jpeg compressed bgr8"
+        picture = pictures[nanoseconds(message.header.stamp)]
+        assert np.abs(rgb_from_compressed(message).astype(int) - picture).mean() < 6
 
 
 def test_markers_outline_the_boxes_and_replace_those_before(stage: Stage) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
+import pytest
 from stage import Stage, wait_until, walker
+
+from amtnet_ros.ros.messages import nanoseconds
 
 COUNT = 24
 
@@ -78,6 +83,61 @@ def test_tubes_and_video_are_recorded(stage: Stage, tmp_path: Path) -> None:
         assert stream.codec_context.name == "h264"
     assert len(frames) == COUNT
     assert frames[0].shape == (240, 320, 3)
+
+
+def test_an_mcap_recording_holds_picture_boxes_and_tubes(stage: Stage, tmp_path: Path) -> None:
+    mcap = pytest.importorskip("mcap.reader", reason="mcap, which writes and reads such files, is not installed")
+    file = tmp_path / "out" / "seen.mcap"
+    recorder = stage.run("recorder", "--mcap", str(file), "--image", "image")
+    wait_until(lambda: stage.node.count_subscribers("action_tubes") == 2, "the recorder listens")
+    stage.detector()
+    wait_until(lambda: stage.images.get_subscription_count() == 2, "it asks for images")
+    stage.film(walker(), until=lambda: sum(any(tube.state == 1 for tube in each.tubes) for each in stage.tubes) > 5)
+    assert recorder.end(signal.SIGINT) == 0, recorder.output
+    assert sorted(path.name for path in file.parent.iterdir()) == ["seen.jsonl", "seen.mcap"]
+
+    found: dict[str, dict[int, Any]] = {}
+    with file.open("rb") as opened:
+        for schema, channel, message in mcap.make_reader(opened).iter_messages():
+            assert (schema.encoding, channel.message_encoding) == ("jsonschema", "json")
+            assert json.loads(schema.data)["title"] == schema.name
+            found.setdefault(schema.name, {})[message.log_time] = json.loads(message.data)
+    pictures, boxes, arrays = (
+        found[name] for name in ("foxglove.CompressedImage", "foxglove.ImageAnnotations", "amtnet_ros.ActionTubeArray")
+    )
+    assert set(boxes) == set(arrays)
+    assert len(set(pictures) & set(arrays)) > 5
+    picture = next(iter(pictures.values()))
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(picture["data"]), np.uint8), cv2.IMREAD_COLOR)
+    assert (image.shape, picture["format"], picture["frame_id"]) == ((240, 320, 3), "jpeg", "camera")
+
+    published = {nanoseconds(each.header.stamp): each for each in stage.tubes}
+    compared = 0
+    for stamp, array in arrays.items():
+        message = published[stamp]
+        assert array["timestamp"] == {"sec": message.header.stamp.sec, "nsec": message.header.stamp.nanosec}
+        assert [(tube["id"], tube["class_name"], tube["state"]) for tube in array["tubes"]] == [
+            (tube.id, tube.class_name, tube.state) for tube in message.tubes
+        ]
+        newest = [
+            ([box.x1, box.y1, box.x2, box.y2], f"#{tube.id} {tube.class_name} {tube.score:.2f}")
+            for tube in message.tubes
+            for box in tube.boxes
+            if box.stamp == message.header.stamp and tube.state != 3
+        ]
+        drawn = boxes[stamp]
+        assert [text["text"] for text in drawn["texts"]] == [name for _, name in newest]
+        for outline, (box, _) in zip(drawn["points"], newest, strict=True):
+            corners = [(point["x"], point["y"]) for point in outline["points"]]
+            np.testing.assert_allclose([*corners[0], *corners[2]], box, atol=1e-3)
+            compared += 1
+    assert compared > 5
+
+
+def test_a_recorder_that_is_to_write_nothing_says_so(stage: Stage) -> None:
+    recorder = stage.run("recorder")
+    assert recorder.wait() == 2
+    assert recorder.output == "recorder: say what to write: --tubes, --video or --mcap\n"
 
 
 def test_a_recording_without_a_detector_says_so_and_leaves_no_video(stage: Stage, tmp_path: Path) -> None:

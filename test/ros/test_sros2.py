@@ -11,6 +11,7 @@ from stage import PATIENCE, ROOT, Process, Stage, wait_until
 
 POLICY = ROOT / "config" / "sros2" / "policy.xml"
 ONLY_WHEN_ASKED_FOR = {"/camera/image_raw/compressed", "/depth_image", "/points", "/clock"}
+ONLY_WHEN_ASKED_FOR |= {"/detector/annotations"}  # for that, foxglove_msgs has to be installed
 
 
 def allowed(node: str) -> dict[str, set[str]]:
