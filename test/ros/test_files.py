@@ -78,6 +78,8 @@ def test_absurd_pictures_cost_the_detector_those_pictures_and_no_tube(stage: Sta
         pictures.publish(CompressedImage(header=Header(stamp=time_message(stamp)), format="png", data=data))
         if data is good:
             wait_until(lambda: len(stage.tubes) > answers, "it is looked at")
+        else:
+            time.sleep(0.1)  # or the next one takes its place before it is looked at
 
     for data in [good] * 5 + [each for one in broken for each in (one, good)] + [good] * 5:
         show(data)
