@@ -226,6 +226,7 @@ class Pipeline:
         if self._stage:  # whose score it is that is reported, and that confirms
             self._linker.options = replace(options.linker, confirm_score=0.0)
             self._stage.confirm_score = options.linker.confirm_score
+            self._stage.label_margin = options.linker.label_margin
         gate.max_frame_gap, gate.reset_jump = options.max_frame_gap, options.reset_jump
         self._adaptive.configure(options.delta or self.card.delta, options.max_delta)
         self._pairs.delta = self._adaptive.delta
@@ -311,4 +312,5 @@ def _make_stage(card: ModelCard, options: PipelineOptions, engine: ActorEngine |
     named = parse_actions(options.actions, card.labels)
     rule = Rule(**{field.name: getattr(card.actor.rule, field.name) for field in fields(Rule)})
     nobody = card.actor.answers.index(NOBODY) if rule.whole > 0 else None
-    return ActorStage(Actors(engine, options.max_looks, nobody), Fusion(card.actions, card.actor.answers, rule, named))
+    fusion = Fusion(card.named_actions, card.actor.answers, rule, named, seen_in_pairs=card.actions)
+    return ActorStage(Actors(engine, options.max_looks, nobody), fusion)

@@ -34,8 +34,8 @@ class Actors:
     counters: see `ActorCounters`. waiting: persons who have no turn now. too_slow: whether the camera (or the
     processing) brings too few pictures a second to tell movements; then nobody is looked at.
 
-    While somebody is alone in view, the whole picture can be looked at beside the person: it shows what is around them,
-    and all of a large movement. Of several people it could not tell whose action it shows.
+    The whole picture can be looked at beside the persons: it shows what is around them, and all of a large movement. It
+    speaks for somebody who is alone in view; of several people it could not tell whose action it shows.
     """
 
     def __init__(self, engine: ActorEngine, at_once: int = 4, nobody: int | None = None) -> None:
@@ -88,7 +88,7 @@ class Actors:
         pictures: list[tuple[Memory, UInt8]] = [(view, picture) for view, picture in views if picture is not None]
         self.counters.looks += len(pictures)
         self._alone = self._who_is_alone()
-        if pictures and self._alone is not None:
+        if pictures and self._nobody is not None:
             pictures.append((self._whole, cut(frame.image, whole_view(frame.size), self._engine.picture_size)))
             self.counters.whole += 1
         if pictures:
@@ -101,11 +101,17 @@ class Actors:
         return self._whole.answer(self._stamp) if self._stamp is not None and tube == self._alone else None
 
     def _who_is_alone(self) -> int | None:
-        """The only tube that may be of somebody; None where there is none, or several, or where nobody asks."""
+        """The only tube that is of somebody; None where there is none, or several, or where nobody asks.
+
+        Tubes of which nothing was said yet count only where there is no other: most of those that come up beside a
+        person are gone at once, and what the person is called should not change with them.
+        """
         if self._nobody is None:
             return None
-        somebody = [tube for tube, person in self._persons.items() if not person.is_answered_by(self._nobody)]
-        return somebody[0] if len(somebody) == 1 else None
+        told = {tube: person for tube, person in self._persons.items() if person.answered}
+        somebody = [tube for tube, person in told.items() if not person.is_answered_by(self._nobody)]
+        candidates = somebody or [tube for tube in self._persons if tube not in told]
+        return candidates[0] if len(candidates) == 1 else None
 
     def _picture(self, frame: Frame, tube: int) -> UInt8 | None:
         """What is seen of a person; None where there is nothing to see."""

@@ -75,13 +75,28 @@ class Fusion:
     """Joins the two answers of a person.
 
     labels: what a tube may be called: the model's actions, `other`, then the actions asked for by names.
+
+    The stream may have been taught actions that the two-stream network, and the names, know nothing of. Of those they
+    say what the stream says; what it leaves is theirs to share out among the others.
     """
 
     def __init__(
-        self, actions: Sequence[str], answers: Sequence[str], rule: Rule, named: Sequence[NamedAction] = ()
+        self,
+        actions: Sequence[str],
+        answers: Sequence[str],
+        rule: Rule,
+        named: Sequence[NamedAction] = (),
+        seen_in_pairs: Sequence[str] | None = None,
     ) -> None:
-        """actions: of the two-stream network, in order; answers: of the stream, in order; see the card."""
+        """actions: of the model, in order; answers: of the stream, in order; see the card.
+
+        seen_in_pairs: the actions of the two-stream network, in order; None: the model's.
+        """
+        seen = actions if seen_in_pairs is None else seen_in_pairs
         self.rule, self._n = rule, len(actions)
+        self._place = np.array([actions.index(one) if one in actions else len(actions) for one in seen])
+        self._strange = np.array([one not in seen for one in (*actions, OTHER, NOBODY)])
+        self._strange[-2:] = False
         self.labels = (*actions, OTHER, *(action.label for action in named))
         self._order = np.array([answers.index(answer) for answer in (*actions, OTHER, NOBODY)])
         base = np.full(len(kinetics_names()), self._n)
@@ -95,18 +110,33 @@ class Fusion:
     def inputs(self, light: Float32, answer: Answer, whole: Answer | None = None) -> Said:
         """What `Rule.join` takes: each (K + 2,).
 
-        light: (K,), the two-stream network's class scores, which need not sum to 1: it knows no `other`. answer: of the
-        person; whole: of the whole picture, where it may speak for the person.
+        light: the two-stream network's class scores, one for each action of its own, which need not sum to 1: it knows
+        no `other`. answer: of the person; whole: of the whole picture, where it may speak for the person.
         """
         taught, names = self._of_view(answer)
         whole_taught, whole_names = self._of_view(whole or answer)
         # Whether the box is wrong the whole picture cannot say.
         somebody = whole_taught[:-1] * ((1 - taught[-1]) / max(float(whole_taught[:-1].sum()), LEAST))
-        return Said(self._alone(light), taught, names, np.append(somebody, taught[-1]), whole_names)
+        whole_taught = np.append(somebody, taught[-1])
+        both = (1 - self.rule.whole) * taught + self.rule.whole * whole_taught
+        return Said(
+            self._besides(both, self._alone(light)),
+            taught,
+            self._besides(taught, names),
+            whole_taught,
+            self._besides(whole_taught, whole_names),
+        )
+
+    def label_of(self, seen: int) -> int:
+        """The label of an action of the two-stream network, by its number there; `other` if the model has it not."""
+        return int(self._place[seen])
 
     def widened(self, light: Float32) -> Float32:
-        """(K,) class scores of the two-stream network alone → (L,): nothing is said of the other labels."""
-        return np.append(light, np.zeros(len(self.labels) - self._n)).astype(np.float32)
+        """Class scores of the two-stream network alone → (L,): nothing is said of the other labels."""
+        scores = np.bincount(self._place, weights=light, minlength=len(self.labels))
+        if self._n in self._place:
+            scores[self._n] = 0.0
+        return scores.astype(np.float32)
 
     def join(self, light: Float32, answer: Answer, whole: Answer | None = None) -> Joined:
         """Arguments as of `inputs`. An action asked for by names takes its share by what the person's names say."""
@@ -122,9 +152,15 @@ class Fusion:
         return answer.answers[self._order].astype(np.float64), names
 
     def _alone(self, light: Float32) -> Float64:
+        """What it says of actions that the model has not, it says of `other`."""
         total = float(light.sum())
-        scores = light / total if total > 0 else np.full(self._n, 1 / self._n)
-        return np.append(scores, (0.0, 0.0))
+        scores = light / total if total > 0 else np.full(len(light), 1 / len(light))
+        return np.bincount(self._place, weights=scores, minlength=self._n + 2).astype(np.float64)
+
+    def _besides(self, taught: Float64, said: Float64) -> Float64:
+        """A distribution of those who do not know the strange actions, with what the stream says of these."""
+        strange = np.where(self._strange, taught, 0.0)
+        return np.asarray(strange + (1 - strange.sum()) * said, dtype=np.float64)
 
     def _by_name(self, names: Float32) -> Float64:
         """(600,) → (1 + named actions, K + 1): what the names that mean an action, or `other`, sum to.

@@ -66,6 +66,11 @@ class Memory:
             return None
         return self._answer
 
+    @property
+    def answered(self) -> bool:
+        """Whether anything was said of the view."""
+        return self._answer is not None
+
     def is_answered_by(self, answer: int) -> bool:
         """Whether this answer, by number, was the likeliest when the view was last looked at."""
         return self._answer is not None and int(self._answer.answers.argmax()) == answer

@@ -12,10 +12,13 @@ from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpd
 
 @dataclass
 class _Known:
-    """Of a live tube. box: the newest one; joined: as it was last called, if ever; confirmed: see `ActorStage`."""
+    """Of a live tube. box: the newest one; joined: what was last said of it, if ever; label: what it was called then;
+    confirmed: see `ActorStage`.
+    """
 
     box: Float32
     joined: Joined | None = None
+    label: int | None = None
     confirmed: bool = False
 
 
@@ -32,13 +35,14 @@ class ActorStage:
     is too slow for the stream, tubes are what the two-stream network calls them.
 
     actors: who is looked at. fusion: how answers are joined. confirm_score: of whatever a tube is called, `other` too;
-    it stays confirmed when its score falls. wanted: the labels that may be reported, by number; what
+    it stays confirmed when its score falls. label_margin: the label changes only to one that leads by more than this.
+    wanted: the labels that may be reported, by number; what
     speaks for another speaks for `other`. None: all.
     """
 
     def __init__(self, actors: Actors, fusion: Fusion) -> None:
         self.actors, self.fusion = actors, fusion
-        self.confirm_score = 0.0
+        self.confirm_score = self.label_margin = 0.0
         self.wanted: frozenset[int] | None = None
         self._known: dict[int, _Known] = {}
 
@@ -87,16 +91,27 @@ class ActorStage:
     def _renamed(self, tube: Tube) -> Tube:
         known = self._known.get(tube.id)
         if known is None or (known.joined is None and not self.actors.too_slow):
-            return _unconfirmed(tube._replace(class_scores=self.fusion.widened(tube.class_scores)))
+            return _unconfirmed(self._of_pairs(tube))
         nobody = 0.0
         if known.joined is None:
-            tube = tube._replace(class_scores=self.fusion.widened(tube.class_scores))
+            tube = self._of_pairs(tube)
         else:
             scores, nobody = self._of_wanted(known.joined.scores), known.joined.nobody
-            label = int(scores.argmax())
+            known.label = label = self._label(scores, known.label)
             tube = tube._replace(label=label, score=float(scores[label]), class_scores=scores)
         known.confirmed |= tube.score >= max(self.confirm_score, nobody)
         return tube if known.confirmed and tube.score >= nobody else _unconfirmed(tube)
+
+    def _label(self, scores: Float32, before: int | None) -> int:
+        best = int(scores.argmax())
+        if before is not None and scores[before] > 0 and scores[best] <= scores[before] + self.label_margin:
+            return before
+        return best
+
+    def _of_pairs(self, tube: Tube) -> Tube:
+        """A tube as the two-stream network calls it."""
+        label = self.fusion.label_of(tube.label)
+        return tube._replace(label=label, class_scores=self.fusion.widened(tube.class_scores))
 
     def _of_wanted(self, scores: Float32) -> Float32:
         """What speaks for labels that nobody wants to hear of, speaks for `other`."""

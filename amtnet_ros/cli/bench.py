@@ -18,6 +18,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "eval": ("amtnet_ros.bench.scoring:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
     "tubes": ("amtnet_ros.bench.tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
     "switch": ("amtnet_ros.bench.switch:bench_switch", "How soon a person who does something else now is said to."),
+    "teach": ("amtnet_ros.bench.teach:bench_teach", "New actions by few clips: what is named, and what claimed."),
     "flow": ("amtnet_ros.bench.flow:bench_flow", "Optical flow: speed and accuracy of the engines side by side."),
 }
 DEFAULT = "pipeline"

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tubes": ("amtnet_ros.cli.tubes:tubes", "Recorded tubes for other tools: COCO, MOT Challenge, AVA."),
     "annotate": ("amtnet_ros.cli.annotate:annotate", "Boxes for your own actions: found, imported, reviewed."),
     "record": ("amtnet_ros.cli.record:record", "Clips of your own actions, by a key, from a camera or a ROS topic."),
+    "teach": ("amtnet_ros.cli.teach:teach", "Teach a model new actions from some clips, in a minute or two."),
+    "add-people": ("amtnet_ros.cli.add_people:add_people", "Give a model people to tell new actions from."),
     "export": ("amtnet_ros.cli.export:export", "Make a model folder of a checkpoint."),
     "quantise": ("amtnet_ros.cli.export:quantise", "Give a model an int8 form, for CPUs."),
     "add-actor": ("amtnet_ros.cli.export:add_actor", "Give a model a stream that looks at one person at a time."),

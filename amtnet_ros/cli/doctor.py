@@ -96,7 +96,7 @@ def _models(device: str) -> list[Finding]:
             continue
         card = engine.card
         flow = card.flow.engine if card.flow else "no flow"
-        facts = f"{len(card.actions)} actions, delta {card.delta}, {flow}, {engine.provider}, {engine.precision}"
+        facts = f"{len(card.named_actions)} actions, delta {card.delta}, {flow}, {engine.provider}, {engine.precision}"
         findings.append(Finding(name, f"loads, agrees with its card: {facts}"))
         engine.close()
     return findings or [Finding("models", "none is installed", wrong=True, remedy="build the package again")]

@@ -56,7 +56,7 @@ def persons(
     console, settings = Console(stderr=True), settings_from(given)
     truth = read_dataset(dataset + (f":{split}" if split is not None else ""), data_root)
     pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
-    if pipeline.card.actions != truth.classes:
+    if pipeline.card.named_actions != truth.classes:
         raise UserError(f"model {pipeline.card.name} knows other actions than {truth.name} has")
     names = spread(truth.test, limit)
     watched = {name: watch_persons(pipeline, truth.videos[name]) for name in track(names, "watching", console=console)}

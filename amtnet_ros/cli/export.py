@@ -146,7 +146,7 @@ def summary(folder: Path, card: ModelCard) -> str:
     """What was written, in one line."""
     size = sum((folder / name).stat().st_size for name in card.files) / 2**20
     return (
-        f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.actions)} labels, "
+        f"{folder}: {card.trunk}, {'+'.join(card.streams)}, {card.fusion} fusion, {len(card.named_actions)} labels, "
         f"{card.precision}{' and int8' if card.int8 else ''}"
         f"{', with an actor stream' if card.actor else ''}, opset {card.opset}, {size:.1f} MiB"
     )

@@ -34,7 +34,7 @@ def _described(folder: Path) -> list[str]:
         return _wrapped(f"cannot be used: {error}")
     actor, fp = card.actor, card.precision
     looks = "persons are looked at: others are `other`, and actions can be asked for by name" if actor else ""
-    lines = [card.description, f"{len(card.actions)} actions: {', '.join(card.actions)}", looks]
+    lines = [card.description, f"{len(card.named_actions)} actions: {', '.join(card.named_actions)}", looks]
     lines += [f"streams {' and '.join(card.streams)}, delta {card.delta}, {fp}{', int8 for CPUs' if card.int8 else ''}"]
     return [part for line in lines if line for part in _wrapped(line)] + _figures(card)
 

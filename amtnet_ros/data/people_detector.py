@@ -28,20 +28,28 @@ class PeopleDetector:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # a missing or damaged file can raise anything
             raise UserError(f"{path}: the people detector cannot be loaded ({str(error).splitlines()[0]})") from error
-        self._size = int(self._session.get_inputs()[0].shape[-1])
+        (taken,) = self._session.get_inputs()[:1]
+        self._input, self._size = taken.name, int(taken.shape[-1])
 
     def boxes(self, image: UInt8, least: float) -> Float32:
         """Boxes of everything that is a person with this score, (n, 4) x1 y1 x2 y2 pixels; they overlap each other."""
-        picture = (cv2.resize(image, (self._size, self._size)).astype(np.float32) / 255 - _MEAN) / _SPREAD
-        out = self._session.run(None, {"image": picture.transpose(2, 0, 1)[None]})
-        levels = zip(_STRIDES, out[:4], out[4:], strict=True)
-        found = np.concatenate([self._of_level(*level, least) for level in levels]).clip(0, self._size)
-        return np.asarray(found * (np.array(image.shape[1::-1] * 2) / self._size), dtype=np.float32)
+        return self.people(image, least)[0]
 
-    def _of_level(self, stride: int, scores: Float32, sides: Float32, least: float) -> Float32:
+    def people(self, image: UInt8, least: float) -> tuple[Float32, Float32]:
+        """As `boxes`, and their scores (n,) in 0..1."""
+        picture = (cv2.resize(image, (self._size, self._size)).astype(np.float32) / 255 - _MEAN) / _SPREAD
+        out = self._session.run(None, {self._input: picture.transpose(2, 0, 1)[None].astype(np.float32)})
+        levels = [self._of_level(*level, least) for level in zip(_STRIDES, out[:4], out[4:], strict=True)]
+        found = np.concatenate([boxes for boxes, _ in levels]).clip(0, self._size)
+        scores = np.concatenate([scores for _, scores in levels])
+        return np.asarray(found * (np.array(image.shape[1::-1] * 2) / self._size), dtype=np.float32), scores
+
+    def _of_level(self, stride: int, scores: Float32, sides: Float32, least: float) -> tuple[Float32, Float32]:
         cells = -(-self._size // stride)
-        kept = np.flatnonzero(scores[0, :, 0] > least)
+        of_people = scores[0, :, 0]
+        kept = np.flatnonzero(of_people > least)
         centres = np.stack([kept % cells, kept // cells], axis=1) * stride + (stride - 1) / 2
         bins = np.exp(sides[0, kept].reshape(-1, 4, _BINS))
         distances = (bins / bins.sum(-1, keepdims=True)) @ np.arange(_BINS) * stride
-        return np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1).astype(np.float32)
+        boxes = np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
+        return boxes.astype(np.float32), of_people[kept]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from amtnet_ros.boxes import iou
-from amtnet_ros.contracts import OTHER, Float32, TubeState
+from amtnet_ros.contracts import OTHER, Float32, TubeState, UInt8
 from amtnet_ros.data.annotations import AnnotatedVideo
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.reliability import Reliability, reliability
@@ -24,10 +24,12 @@ class WatchedPerson:
     """One tube of a clip, in whatever state.
 
     scores: (L,) its newest class scores, which are of the last second. boxes: frame → (4,) x1 y1 x2 y2, source pixels.
+    confirmed: whether it was ever more than TENTATIVE.
     """
 
     scores: Float32
     boxes: dict[int, Float32] = field(default_factory=dict)
+    confirmed: bool = False
 
 
 def watch_persons(pipeline: Pipeline, video: AnnotatedVideo) -> list[WatchedPerson]:
@@ -38,16 +40,29 @@ def watch_persons(pipeline: Pipeline, video: AnnotatedVideo) -> list[WatchedPers
     """
     if video.path is None:
         raise UserError(f"video {video.name!r}: only its annotations are known; a model needs the video itself")
+    return follow_persons(pipeline, open_source(str(video.path)), pipeline.card.rate)
+
+
+def follow_persons(pipeline: Pipeline, images: Iterable[UInt8], rate: float) -> list[WatchedPerson]:
+    """Everybody whom the detector follows in images that come `rate` times a second; longest first.
+
+    The frames are numbered from 0, as the images come.
+    """
     found: dict[int, WatchedPerson] = {}
+    number_of: dict[int, int] = {}
     pipeline.reset()
-    for index, image in enumerate(open_source(str(video.path))):
-        for update in pipeline.push(round(index * SECOND / pipeline.card.rate), image):
+    for index, image in enumerate(images):
+        stamp = round(index * SECOND / rate)
+        number_of[stamp] = index
+        for update in pipeline.push(stamp, image):
             for tube in update.tubes:
                 if tube.state == TubeState.ENDED:
                     continue
                 person = found.setdefault(tube.id, WatchedPerson(tube.class_scores))
                 person.scores = tube.class_scores
-                person.boxes.update(zip(tube.frames.tolist(), tube.boxes, strict=True))
+                person.confirmed |= tube.state != TubeState.TENTATIVE
+                numbers = (number_of[stamp] for stamp in tube.stamps.tolist())
+                person.boxes.update(zip(numbers, tube.boxes, strict=True))
     pipeline.finish()
     return sorted(found.values(), key=lambda person: -len(person.boxes))
 

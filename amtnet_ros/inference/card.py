@@ -17,6 +17,7 @@ from amtnet_ros.inference.reading import read, within, written
 CARD = "card.json"
 ENCODE, ENCODE_INT8, DETECT = "encode.onnx", "encode.int8.onnx", "detect.onnx"
 ACTOR, ACTOR_INT8 = "actor.onnx", "actor.int8.onnx"
+PEOPLE = "people.npz"
 FORMAT = 1
 
 
@@ -90,6 +91,8 @@ class ActorCard:
 
     picture_size: side in pixels of the square it sees. answers: what it was taught to say, in the graph's order: the
     model's actions, `other` and `nobody`. n_names: classes of Kinetics that it names besides.
+    actions: what the model tells apart, in order, where that is not what the two-stream network does: the stream was
+    taught others (`amtnet teach`). None: the same.
     rule: how its answers and the two-stream network's are joined.
     origin, licence, changes: whose weights it began with, and what was done to them; for people to read.
     training, accuracy: as the card's own. int8: present where the folder also holds an 8-bit form.
@@ -97,6 +100,7 @@ class ActorCard:
 
     picture_size: int = within(172, least=1)
     answers: tuple[str, ...]
+    actions: tuple[str, ...] | None = None
     n_names: int = within(600, least=1)
     rule: ActorRule
     origin: str
@@ -112,6 +116,7 @@ class ModelCard:
     """One model folder: its graphs and this card, `card.json`.
 
     actions: what the two-stream network tells apart, called `labels` in the file; the index is a micro-tube's label.
+        What tubes may be called are `named_actions` and `other`.
     image_size: side in pixels of the square input.
     streams: what the network looks at.
     fusion, trunk, motion_stride: see the network.
@@ -146,9 +151,14 @@ class ModelCard:
     files: dict[str, str]
 
     @property
+    def named_actions(self) -> tuple[str, ...]:
+        """The actions that the whole model names: those of the stream that looks at persons, where it has its own."""
+        return self.actions if self.actor is None or self.actor.actions is None else self.actor.actions
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """What a tube may be called, by its label: the actions, and `other` where a stream looks at persons."""
-        return self.actions if self.actor is None else (*self.actions, OTHER)
+        return self.actions if self.actor is None else (*self.named_actions, OTHER)
 
     @property
     def values(self) -> int:
@@ -265,10 +275,12 @@ def _check_sense(path: Path, card: ModelCard) -> None:
 
 
 def _check_actor(path: Path, card: ModelCard, actor: ActorCard) -> None:
-    if {OTHER, NOBODY} & set(card.actions):
+    if {OTHER, NOBODY} & {*card.actions, *card.named_actions}:
         raise UserError(f"{path}: labels: '{OTHER}' and '{NOBODY}' are no actions of a model with an actor stream")
-    if sorted(actor.answers) != sorted([*card.actions, OTHER, NOBODY]):
-        raise UserError(f"{path}: actor.answers: must be the labels, '{OTHER}' and '{NOBODY}', each once")
+    if not card.named_actions or any(not label.strip() for label in card.named_actions):
+        raise UserError(f"{path}: actor.actions: there must be at least one, none of them empty")
+    if sorted(actor.answers) != sorted([*card.named_actions, OTHER, NOBODY]):
+        raise UserError(f"{path}: actor.answers: must be the actions, '{OTHER}' and '{NOBODY}', each once")
     rule = actor.rule
     if abs(rule.w_light + rule.w_taught + rule.w_names - 1) > 1e-3:
         raise UserError(f"{path}: actor.rule: w_light, w_taught and w_names must sum to 1")

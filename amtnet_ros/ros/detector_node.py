@@ -137,7 +137,7 @@ class DetectorNode(LifecycleNode):
         card = engine.card
         stream = "with" if card.actor and settings["actor_stream"] else "without"
         self.get_logger().info(
-            f"Model {card.name}, {len(card.actions)} actions, {engine.provider}, {engine.precision}, "
+            f"Model {card.name}, {len(card.named_actions)} actions, {engine.provider}, {engine.precision}, "
             f"{stream} the stream that looks at persons"
         )
 

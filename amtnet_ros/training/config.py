@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from amtnet_ros.data.cache import RepeatHandling
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.card import CARD
+from amtnet_ros.inference.card import CARD, list_models
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +76,17 @@ class NetworkConfig(Section):
 
 
 def is_trained(source: str | None) -> bool:
-    """Whether a source of weights is a trained network: a checkpoint (.pt) or a model folder."""
-    return source is not None and (source.endswith(CHECKPOINT_SUFFIX) or (Path(source) / CARD).is_file())
+    """Whether a source of weights is a trained network: a checkpoint (.pt), or a model by its name or folder."""
+    if source is None or source.endswith(CHECKPOINT_SUFFIX):
+        return source is not None
+    return source in list_models() or (Path(source) / CARD).is_file()
 
 
 class InitialConfig(Section):
     """Where weights come from.
 
     rgb, flow: the trunk of a stream. 'imagenet'; a file with a trunk's state dict (.pth); or what was trained before, a
-        checkpoint (.pt) or a model folder, e.g. models/light. null: random weights.
+        checkpoint (.pt), or a model by its name or folder, e.g. light. null: random weights.
     heads: a checkpoint or model folder of the same fusion, or of one stream. Where its classes are others, boxes,
         background and classes of the same name are taken. 'joined': the heads of what both streams start from,
         such that the network starts with the mean of their answers; exact with concat, and with sum and mean if both

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from amtnet_ros.deploy.unfolding import read_as_checkpoint
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.card import find_model
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import averaged_weights, load_checkpoint, make_network
 from amtnet_ros.model.heads import MicroTubeHeads
@@ -171,8 +172,9 @@ def _heads_alone(content: dict[str, Any], stream: str) -> dict[str, Tensor]:
 
 
 def _read(source: str) -> dict[str, Any]:
-    path = Path(source)
-    return load_checkpoint(path) if source.endswith(CHECKPOINT_SUFFIX) else read_as_checkpoint(path)
+    if source.endswith(CHECKPOINT_SUFFIX):
+        return load_checkpoint(Path(source))
+    return read_as_checkpoint(find_model(source))
 
 
 def _trained_part(source: str, prefix: str) -> dict[str, Tensor]:

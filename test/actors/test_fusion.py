@@ -94,3 +94,21 @@ def test_alone_the_two_stream_network_says_what_it_always_did() -> None:
     np.testing.assert_array_equal(
         fusion.widened(np.array([0.2, 0.1, 0.05], np.float32)), np.array([0.2, 0.1, 0.05, 0, 0], np.float32)
     )
+
+
+def test_of_actions_that_only_the_stream_was_taught_its_answer_stands_and_the_rest_is_shared_out() -> None:
+    rule = Rule(0.4, 0.4, 0.2)
+    fusion = Fusion(("clap", "salute"), ("clap", "salute", "other", "nobody"), rule, seen_in_pairs=("clap", "sit"))
+    said = Answer(np.array([0.3, 0.6, 0.1, 0.0], np.float32), answer({"clapping": 0.5}).names)
+    joined = fusion.join(np.array([0.1, 0.3], np.float32), said)
+    clap = 0.4 * (0.4 * 0.25) + 0.4 * 0.3 + 0.2 * (0.4 * 0.5)
+    other = 0.4 * (0.4 * 0.75) + 0.4 * 0.1 + 0.2 * (0.4 * 0.5)
+    np.testing.assert_allclose(joined.scores, [clap, 0.6, other], atol=1e-5)
+
+
+def test_what_the_two_stream_network_knows_and_the_model_does_not_is_other() -> None:
+    fusion = Fusion(
+        ("salute", "sit"), ("salute", "sit", "other", "nobody"), Rule(0, 1, 0), seen_in_pairs=("clap", "sit")
+    )
+    assert [fusion.labels[fusion.label_of(seen)] for seen in (0, 1)] == ["other", "sit"]
+    np.testing.assert_allclose(fusion.widened(np.array([0.7, 0.2], np.float32)), [0, 0.2, 0])

@@ -119,6 +119,17 @@ def test_what_speaks_for_unwanted_labels_speaks_for_other() -> None:
     assert stage.labels[found.label] == "other"
 
 
+def test_a_label_changes_only_to_one_that_leads_by_the_margin() -> None:
+    stage, _ = stage_of(wave=0.5, clap=0.5)
+    stage.label_margin = 0.1
+    step(stage, 0, [0.3, 0.1])
+    assert step(stage, 1, [0.4, 0.1]).label == 0
+    assert step(stage, 2, [0.2, 0.3]).label == 0, "0.3 * (0.6 - 0.4) = 0.06 ahead"
+    assert step(stage, 3, [0.1, 0.9]).label == 1
+    stage.label_margin = 0.0
+    assert step(stage, 4, [0.31, 0.3]).label == 0
+
+
 def test_a_tube_is_confirmed_by_the_score_of_both_and_stays_confirmed() -> None:
     stage, _ = stage_of(wave=0.5, other=0.5)
     stage.confirm_score = 0.5

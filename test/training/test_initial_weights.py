@@ -202,3 +202,11 @@ def test_sources_that_are_missing_or_do_not_fit_are_named(tmp_path, vgg_file):
     ):
         with pytest.raises(UserError, match=message):
             initialise(network, InitialConfig(**config))
+
+
+def test_a_model_is_found_by_its_name_from_any_folder(tmp_path, monkeypatch) -> None:
+    from amtnet_ros.training.config import is_trained
+
+    monkeypatch.chdir(tmp_path)
+    assert is_trained("light")
+    assert not is_trained("models/light")

@@ -1,0 +1,1 @@
+"""New actions from a handful of clips, without drawing boxes."""
