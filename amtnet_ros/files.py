@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -31,26 +32,34 @@ class WholeFile:
     def __init__(self, path: Path, *, parents: bool = False, durable: bool = False) -> None:
         """parents: make missing folders above it. durable: wait for the disk, so that the content outlasts a power cut.
 
-        Raises UserError if a folder cannot be made.
+        What is there already and is no file, as /dev/null or a pipe, is written to as it is, and stays; so does a link,
+        to whose file it is written. Raises UserError if the path is a folder, or a folder above it cannot be made.
         """
-        self.path, self.temporary = path, _temporary(path)
-        self._durable = durable
-        if parents:
-            with _reported(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._durable = path, durable
+        self._place = Path(os.path.realpath(path))
+        with _reported(path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._takes_name = path.is_file() or not path.exists()
+            if parents and self._takes_name:
+                self._place.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary = _temporary(self._place) if self._takes_name else path
 
     def keep(self) -> None:
         """The file is complete: it takes its name. Raises UserError if it cannot."""
+        if not self._takes_name:
+            return
         with _reported(self.path):
             if self._durable:
                 with self.temporary.open("rb") as file:
                     os.fsync(file.fileno())
-            os.replace(self.temporary, self.path)
+            os.replace(self.temporary, self._place)
 
     def discard(self) -> None:
         """Give up: nothing is left of it."""
-        with suppress(OSError):
-            self.temporary.unlink()
+        if self._takes_name:
+            with suppress(OSError):
+                self.temporary.unlink()
 
     def __enter__(self) -> Path:
         return self.temporary
@@ -63,6 +72,25 @@ class WholeFile:
             self.discard()
         if isinstance(error, OSError):
             raise unwritable(self.path, error) from error
+
+
+def check_distinct(output: Path, *others: Path | None) -> None:
+    """Raises UserError where the output is one of the others, be it by another name: what is there would be lost."""
+    for other in others:
+        if other is not None and _is_same(output, other):
+            raise UserError(f"{output}: would overwrite {other}, which is the same file; give another output")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def is_utf8(name: Path | str) -> bool:
+    """Whether a file's name is UTF-8, as Python's is not bound to be: C++ libraries take no other, and some crash."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(name))
 
 
 def write_whole(path: Path, content: str | bytes, *, parents: bool = False) -> None:
@@ -92,9 +120,16 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: $AMTNET_CACHE, else the user's cache folder. It need not exist."""
-    given = os.environ.get("AMTNET_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "amtnet_ros"
+    """Where what can be made again is kept: $AMTNET_CACHE, else the user's cache folder. It need not exist.
+
+    Raises UserError where the user has no home folder.
+    """
+    if given := os.environ.get("AMTNET_CACHE"):
+        return Path(given)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "amtnet_ros"
+    except RuntimeError:
+        raise UserError("there is no home folder to keep files in; set HOME, or AMTNET_CACHE to a folder") from None
 
 
 def unwritable(path: Path, error: Exception) -> UserError:

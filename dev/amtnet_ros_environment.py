@@ -7,10 +7,16 @@ Python once more, and then a second time.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 PREFIX = Path(sys.prefix)
+
+if any(word.startswith("amtnet_ros.") for word in sys.orig_argv):
+    # One of our programs, as in `python -m amtnet_ros.cli.main`: Ctrl-C ends it without a traceback from here on
+    # (amtnet_ros/program.py).
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
 def is_foreign(entry: str) -> bool:

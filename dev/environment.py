@@ -12,11 +12,16 @@ nothing the first attempt left behind. Only the standard library is used: this r
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # until main() says more: Ctrl-C, while the libraries load, is no reason for a traceback
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import fcntl
 import hashlib
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -121,6 +126,7 @@ class Environment:
                 continue
             if not checked:
                 check_machine(self.pythons)
+                check_path(self.path)
                 checked = True
             stamp.unlink(missing_ok=True)
             with progress(f"[{number}/{len(steps)}] {step.title}", self.log):
@@ -221,13 +227,17 @@ class Environment:
         # Read at the start of every Python of the environment, before the wheels' own ros_wheels_bootstrapper.pth.
         replace_text(self.packages / "amtnet_ros.pth", "import amtnet_ros_environment\n")
         command = self.path / "bin" / "amtnet"
-        # Processes that prepare samples import this file, and must not run it.
+        # No `#!` with the folder's path, which may hold spaces, or be too long. Ctrl-C ends it without a traceback from
+        # the first moment on, so Python begins without its `site`, which takes a while, as `signal` does. -P: nothing
+        # is imported from the working directory.
+        program = (
+            "import _signal, posix; _signal.signal(_signal.SIGINT, lambda *_: posix._exit(130)); "
+            "import site; site.main(); "
+            'from amtnet_ros.program import start; start("amtnet_ros.cli.main")'
+        )
         lines = (
-            f"#!{self.python}",
-            "import sys",
-            "from amtnet_ros.cli.main import main",
-            'if __name__ == "__main__":',
-            "    sys.exit(main())",
+            "#!/bin/sh",
+            f"""exec "$(dirname "$(readlink -f "$0")")/python" -P -S -c '{program}' "$@\"""",
             "",
         )
         replace_text(command, "\n".join(lines))
@@ -289,6 +299,15 @@ def check_machine(supported: tuple[tuple[int, int], ...]) -> None:
     missing = " ".join(package for package, there in present.items() if not there)
     if missing:
         raise SetupError(f"missing on this machine: {missing}. Install with: sudo apt install {missing}")
+
+
+def check_path(path: Path) -> None:
+    """Raise SetupError for a folder in which the CMake files of ROS are known to fail, or were not tried."""
+    if odd := re.sub(r"[A-Za-z0-9 /._+~@=,()-]", "", str(path)):
+        raise SetupError(
+            f"the CMake files of ROS take no '{odd[0]}' in the name of a folder: move the checkout, whose environment "
+            f"would be {path}"
+        )
 
 
 def gpu_wanted() -> bool:
@@ -390,6 +409,7 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment")
     arguments = parser.parse_args()
     path = arguments.venv.absolute()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with lock(path.with_name(path.name + ".lock")):
             environment = Environment(path)

@@ -22,7 +22,9 @@ from rich.markup import escape
 from amtnet_ros.cli.demo_clip import demo_clip
 from amtnet_ros.command_options import page_options
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.video import open_source
+from amtnet_ros.files import check_distinct, is_utf8
+from amtnet_ros.media.live import LiveSource
+from amtnet_ros.media.video import files_of, open_source
 from amtnet_ros.ros.domain import free_domain
 
 READY = 60
@@ -32,6 +34,9 @@ FAREWELL = 60
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
+
+FILES = ("tubes.jsonl", "tubes.mp4")
+"""What is found, in the folder."""
 
 USER_ERROR = 2
 """Exit code of a process that has told the user what is wrong."""
@@ -74,16 +79,23 @@ def demo(
     console = Console()
     if camera is not None or video is not None:
         source = str(camera) if video is None else video
-        open_source(source)  # complain before anything is started; a webcam is free again at once
     else:
         with console.status("Fetching the clip"):
             source = str(demo_clip())
+    opened = open_source(source)  # complain before anything is started; a webcam is free again at once
+    live = isinstance(opened, LiveSource)
+    if isinstance(opened, LiveSource):
+        opened.close()
+    if model and not is_utf8(model):
+        raise UserError(f"{model}: the model's name is not UTF-8, as ROS parameters must be")
+    for name in FILES:
+        check_distinct(out / name, *files_of(opened))
     parameters = {"device": device} | ({"model": model} if model else {})
     clear(out)
     with Stage(console, out) as stage:
         if view:
             stage.start("viewer", "--view-host", view_host, *(["--view-port", str(view_port)] if view_port else []))
-        play(stage, source, parameters, live=camera is not None, loop=loop)
+        play(stage, source, parameters, live=live, loop=loop)
         stage.conclude()
     if not any(json.loads(line)["confirmed"] for line in (out / "tubes.jsonl").open(encoding="utf-8")):
         console.print(
@@ -99,7 +111,7 @@ def clear(out: Path) -> None:
     """Make the folder; what an earlier demo found is removed, lest it be taken for this one's."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("tubes.jsonl", "tubes.mp4"):
+        for name in FILES:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be written ({(error.strerror or str(error)).lower()})") from None
@@ -144,6 +156,7 @@ class Stage:
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._ready = threading.Event()
         self._refusal = ""
+        self._listener: threading.Thread | None = None
 
     def start(self, module: str, *arguments: str) -> None:
         """Start `python -m amtnet_ros.ros.MODULE ARGUMENTS`."""
@@ -161,19 +174,20 @@ class Stage:
             stdout=subprocess.PIPE if listened_to else None,
             stderr=subprocess.STDOUT if listened_to else None,
             text=True,
+            encoding="utf-8",
+            errors="replace",
             start_new_session=True,  # Ctrl-C comes to this process alone, which ends the others one after the other.
             preexec_fn=end_with_parent,
         )
         self._processes[module] = process
         if process.stdout is not None:
-            threading.Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
+            self._listener = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
+            self._listener.start()
 
     def await_detector(self) -> None:
         """Until the detector looks at the camera. Raises UserError if it never will."""
         with self.console.status("Loading the model"):
             while not self._ready.wait(0.1):
-                if self._refusal:
-                    raise UserError(f"the detector cannot start: {self._refusal}")
                 self._check()
 
     def watch(self, module: str) -> None:
@@ -183,6 +197,10 @@ class Stage:
             time.sleep(0.1)
 
     def _check(self) -> None:
+        if self._processes["detector_node"].poll() is not None and self._listener:
+            self._listener.join(1.0)  # its last words
+        if self._refusal:
+            raise UserError(f"the detector cannot start: {self._refusal}")
         for name, process in self._processes.items():
             if process.poll() == USER_ERROR:
                 sys.exit(USER_ERROR)  # it has said why
@@ -194,7 +212,10 @@ class Stage:
         """End camera, detector and recorder, in this order. Raises UserError if the recorder could not write."""
         self._end("player")
         self._end("detector_node")
-        if code := self._end("recorder"):
+        code = self._end("recorder")
+        if code == USER_ERROR:
+            sys.exit(code)  # it has said why
+        if code:
             raise UserError(f"the recorder failed, with exit code {code}")
 
     def _end(self, module: str) -> int | None:
@@ -209,15 +230,15 @@ class Stage:
         return process.wait()
 
     def _listen(self, output: IO[str]) -> None:
-        """Log what the detector says, and show warnings and errors."""
-        with (self.folder / "detector.log").open("w") as log:
+        """Log what the detector says, and show warnings and errors. A full disk costs the log alone."""
+        with open(self.folder / "detector.log", "w", encoding="utf-8", buffering=1) as log:
             for line in output:
-                log.write(line)
-                log.flush()
+                with contextlib.suppress(OSError):
+                    log.write(line)
                 if "Looking at" in line:
                     self._ready.set()
-                elif refusal := re.search(r"Cannot be configured: (.*)", line):
-                    self._refusal = refusal[1]
+                elif refusal := re.search(r"^detector: (.*)|Cannot be configured: (.*)", line):
+                    self._refusal = refusal[1] or refusal[2]
                 elif re.match(r"\[(WARN|ERROR|FATAL)\]", line):
                     self.console.print(escape(line.rstrip()), highlight=False, soft_wrap=True)
 

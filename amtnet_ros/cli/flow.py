@@ -14,12 +14,12 @@ from rich.progress import track
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import whole_folder, write_whole
+from amtnet_ros.files import check_distinct, is_utf8, whole_folder, write_whole
 from amtnet_ros.flow.colour import picture
 from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine
 from amtnet_ros.flow.encoding import encode_flow
 from amtnet_ros.flow.factory import ENGINES, make_flow
-from amtnet_ros.media.video import Source, VideoWriter, open_source
+from amtnet_ros.media.video import Source, VideoWriter, files_of, open_source
 
 Fields = Iterator[tuple[UInt8, Float32]]
 """Frames, each with the flow that starts from it."""
@@ -71,6 +71,7 @@ def flow(
     if source is None or output is None:
         raise UserError("amtnet flow needs a source and an output, as in: amtnet flow clip.mp4 -o flow.mp4")
     video = open_source(source)
+    check_distinct(output, *files_of(video))
     fields = _fields(video, source, make_flow(engine, size, device))
     if output.suffix.lower() in VIDEOS:
         count = _write_video(output, _with_progress(fields, video), video.rate, longest, encoded)
@@ -120,6 +121,8 @@ def _write_picture(output: Path, fields: Fields, video: Source, longest: float) 
 def _write_fields(output: Path, fields: Fields) -> int:
     if output.exists():
         raise UserError(f"{output}: is there already; name a folder that is not")
+    if not is_utf8(output):
+        raise UserError(f"{output}: the name is not UTF-8, and OpenCV, which writes the files, takes no other")
     count = 0
     with whole_folder(output) as folder:
         for _, vectors in fields:

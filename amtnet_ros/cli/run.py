@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from rich.progress import track
 
 from amtnet_ros.cli.sinks import Sinks, Wanted, opened_sinks
 from amtnet_ros.command_options import page_options, settings_from, settings_options
-from amtnet_ros.contracts import UInt8
+from amtnet_ros.files import check_distinct
+from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.tube_lines import table_of
-from amtnet_ros.media.video import Source, Webcam, open_source
+from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
 
 
@@ -51,34 +53,40 @@ def run(
     rerun: str | None,
     **given: Any,
 ) -> None:
-    """Find action tubes in SOURCE: a video file, a folder of images, or a webcam (0, 1, …; Ctrl-C ends it).
+    """Find action tubes in SOURCE: a video file, a folder of images, a webcam (0, 1, …; Ctrl-C ends it), or a stream
+    (rtsp://…).
 
     What a ROS parameter of the detector is called, is called the same here, with hyphens for dots and underscores:
     link.max_misses is --link-max-misses.
     """
     console = Console(stderr=True)
     settings = settings_from(given)
-    opened = open_source(source)
-    with console.status(f"loading {settings['model']}"):
-        pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
-    console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
+    opened = open_source(source, partial(console.print, markup=False, highlight=False, soft_wrap=True))
     wanted = Wanted(
         tubes=tubes_file or out.with_suffix(".jsonl"),
         video=None if no_video else out,
         width=width,
-        events=isinstance(opened, Webcam) if events is None else events,
+        events=isinstance(opened, LiveSource) if events is None else events,
         page=(view_host, view_port) if view else None,
         rerun=rerun,
     )
+    for output in wanted.files:
+        check_distinct(output, *files_of(opened))
+    with console.status(f"loading {settings['model']}"):
+        pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
+    console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
     with opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks:
         count, seconds = _watch(opened, sinks, console)
         sinks.take(pipeline.finish())
-    summaries = sinks.tubes.summaries
+    summaries = sinks.findings.summaries
     Console().print(table_of(summaries, 0))
     if not any(tube.confirmed for tube in summaries):
         click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    click.echo(str(wanted))
+    failed = sinks.findings.failed
+    click.echo(str(replace(wanted, video=None) if failed else wanted))
+    if failed:
+        raise click.exceptions.Exit(2)
 
 
 def _watch(source: Source, sinks: Sinks, console: Console) -> tuple[int, float]:
@@ -86,7 +94,7 @@ def _watch(source: Source, sinks: Sinks, console: Console) -> tuple[int, float]:
     count, seconds = 0, 0.0
     try:
         for stamp, image in track(
-            _stamped(source), "watching", total=source.frames or None, console=console, transient=True
+            source.stamped(), "watching", total=source.frames or None, console=console, transient=True
         ):
             sinks.show(stamp, image)
             begin = time.perf_counter()
@@ -97,11 +105,3 @@ def _watch(source: Source, sinks: Sinks, console: Console) -> tuple[int, float]:
     except KeyboardInterrupt:
         console.print("interrupted: writing what was found so far")
     return count, seconds
-
-
-def _stamped(source: Source) -> Iterator[tuple[int, UInt8]]:
-    """Images with stamps in nanoseconds: a file's from its frame rate, a webcam's from the clock."""
-    begin = time.monotonic_ns()
-    for number, image in enumerate(source):
-        live = isinstance(source, Webcam)
-        yield (time.monotonic_ns() - begin if live else round(number / source.rate * 1e9)), image

@@ -6,17 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from amtnet_ros.contracts import TubeUpdate, UInt8
-from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.drawing import Style
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.tube_lines import TubeRecorder
-from amtnet_ros.media.video import VideoWriter
+from amtnet_ros.media.findings import Findings
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.view.desktop import shown
 from amtnet_ros.view.live import LiveView
@@ -38,6 +37,12 @@ class Wanted:
     page: tuple[str, int | None] | None
     rerun: str | None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is written."""
+        log = Path(self.rerun) if self.rerun and self.rerun != "spawn" else None
+        return tuple(file for file in (self.tubes, self.video, log) if file is not None)
+
     def __str__(self) -> str:
         """Where it was written, a line each."""
         files = {"Tubes": self.tubes, "Video": self.video, "Rerun": self.rerun if self.rerun != "spawn" else None}
@@ -46,10 +51,9 @@ class Wanted:
 
 @dataclass
 class Sinks:
-    """All that takes images and tubes. video, events, view, rerun: None where they were not asked for."""
+    """All that takes images and tubes. events, view, rerun: None where they were not asked for."""
 
-    tubes: TubeRecorder
-    video: AnnotatedVideo | None
+    findings: Findings
     events: ActionEvents | None
     view: LiveView | None
     rerun: RerunLog | None
@@ -58,8 +62,7 @@ class Sinks:
 
     def show(self, stamp: int, image: UInt8) -> None:
         """The next image, (height, width, 3) uint8 RGB, of that stamp (ns), before what is found in it."""
-        if self.video:
-            self.video.add_image(stamp, image)
+        self.findings.add_image(stamp, image)
         if self.view:
             self.view.add_image(stamp, lambda: image)
         if self.rerun:
@@ -69,9 +72,7 @@ class Sinks:
         """What was found."""
         labels = dict(enumerate(self.pipeline.labels))
         for update in updates:
-            self.tubes.add(update, self.pipeline.session, labels, "")
-            if self.video:
-                self.video.add_tubes(update, labels)
+            self.findings.add_tubes(update, self.pipeline.session, labels, "")
             if self.view:
                 self.view.add_tubes(update, self.pipeline.session, labels, self.pipeline.latency)
             if self.rerun:
@@ -95,17 +96,14 @@ def opened_sinks(
 
     title: what is watched. rate: images a second of the video. Raises UserError for what cannot be written or served.
     """
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     with ExitStack() as files:
-        tubes = files.enter_context(TubeRecorder(wanted.tubes))
-        video, view, log = None, None, None
-        if wanted.video:
-            video = AnnotatedVideo(files.enter_context(VideoWriter(wanted.video, rate)), wanted.width, style)
+        findings = files.enter_context(Findings(wanted.tubes, wanted.video, wanted.width, rate, style, say))
+        view, log = None, None
         if wanted.rerun:
             log = files.enter_context(RerunLog(wanted.rerun, pipeline.labels))
             pipeline.on_flow = log.add_flow
         if wanted.page:
             view = files.enter_context(shown(LiveView(title, style), *wanted.page, click.echo))
         events = ActionEvents(pipeline.labels) if wanted.events else None
-        yield Sinks(tubes, video, events, view, log, pipeline, console)
-        if video:
-            video.finish()
+        yield Sinks(findings, events, view, log, pipeline, console)

@@ -148,12 +148,13 @@ def watch_clip(pipeline: Pipeline, clip: FieldClip, least_score: float = 0.0) ->
     """
     source = open_source(str(clip.file))
     seen = _ActiveTime(pipeline.labels, least_score)
-    frames = 0
-    for frames, image in enumerate(source, start=1):
-        seen.add(pipeline.push(round((frames - 1) / source.rate * 1e9), image))
+    seconds = 0.0
+    for stamp, image in source.stamped():
+        seen.add(pipeline.push(stamp, image))
+        seconds = stamp / 1e9 + 1 / source.rate
     seen.add(pipeline.finish())
     pipeline.reset()
-    return judged(clip, frames / source.rate, seen.tubes.values())
+    return judged(clip, seconds, seen.tubes.values())
 
 
 class _ActiveTime:

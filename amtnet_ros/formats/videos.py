@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.video import IMAGE_SUFFIXES, open_source
+from amtnet_ros.media.image_folder import IMAGE_SUFFIXES
+from amtnet_ros.media.video import open_source
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 

@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from amtnet_ros.device.name import PROVIDERS, Device
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import is_utf8
 
 
 def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: int) -> ort.InferenceSession:
@@ -26,7 +27,8 @@ def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: i
     if any(name != PROVIDERS["cpu"] for name, _ in chain) and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # NVIDIA's wheels lie where the system's loader does not look
     try:
-        session = ort.InferenceSession(str(path), options, providers=chain)
+        graph = str(path) if is_utf8(path) else path.read_bytes()
+        session = ort.InferenceSession(graph, options, providers=chain)
     except Exception as error:  # ONNX Runtime raises many kinds, one for each of its status codes
         raise UserError(f"{path}: ONNX Runtime cannot load it ({_one_line(error)})") from error
     session.disable_fallback()

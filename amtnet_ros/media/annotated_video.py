@@ -14,6 +14,8 @@ DELAY = 10
 """Images that the video lags behind: so long a gap in a tube is still drawn with its interpolated boxes."""
 PATIENCE = 60
 """Images that wait for their tubes before they are written without."""
+_LEAST_STEP = 0.75 / 60
+"""Seconds between two images, at least: of a faster camera's some are left out, as few players show more than 60."""
 
 
 class AnnotatedVideo:
@@ -31,7 +33,7 @@ class AnnotatedVideo:
         self._painter = TubePainter(self.labels, style, DELAY)
         self._newest_tubes = -1
         self._clock: int | None = None
-        self._seconds = 0.0
+        self._seconds, self._last_written = 0.0, -1.0
         self.written = 0
 
     def add_image(self, stamp: int, image: UInt8) -> None:
@@ -58,5 +60,8 @@ class AnnotatedVideo:
         if self._clock is not None:
             self._seconds += max(stamp - self._clock, 0) / 1e9
         self._clock = stamp
+        if self._seconds - self._last_written < _LEAST_STEP:
+            return
+        self._last_written = self._seconds
         self._writer.write(self._painter.draw(image, stamp), self._seconds)
         self.written += 1

@@ -15,20 +15,28 @@ The fields of a line:
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
+
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
+from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, unwritable
 from amtnet_ros.libraries import library
+from amtnet_ros.media.tube_spool import Pieces, TubeSpool, text_of
 from amtnet_ros.tube_boxes import Box, grow
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_IN_MEMORY = 1024  # boxes of a tube, at least; an update revises far fewer
 
 
 class Span(NamedTuple):
@@ -67,22 +75,39 @@ class _Label:
 
 @dataclass
 class _Growing:
-    """A tube that lives: its newest state, its boxes and its labels so far."""
+    """A tube that lives: its newest state, its boxes and its labels so far.
+
+    boxes: the newest ones, fewer than `most`; older ones of a long tube are in the spool.
+    """
 
     tube: Tube
     image_size: tuple[int, int]
     boxes: list[Box] = field(default_factory=list)
     labels: list[_Label] = field(default_factory=list)
+    spool: TubeSpool | None = None
+    most: int = 2 * _IN_MEMORY
 
-    def add(self, tube: Tube, name: str, stamp: int) -> None:
-        """How it is after the step of that stamp."""
+    def add(self, tube: Tube, name: str, stamp: int, folder: Path) -> None:
+        """How it is after the step of that stamp. folder: for its older boxes."""
         self.tube = tube
         grow(self.boxes, tube)
+        if len(self.boxes) >= self.most:
+            self._spool(folder)
         newest = self.labels[-1] if self.labels else None
         if newest is None or (newest.class_id, newest.state) != (tube.label, tube.state):
             self.labels.append(_Label(stamp, tube.label, name, tube.state, tube.score))
         else:
             newest.score = max(newest.score, tube.score)
+
+    def _spool(self, folder: Path) -> None:
+        """Put older boxes on disk; where there is no room they stay in memory, and are tried again later."""
+        older = len(self.boxes) - _IN_MEMORY
+        self.most = len(self.boxes) + _IN_MEMORY
+        with suppress(OSError):
+            self.spool = self.spool or TubeSpool(folder)
+            self.spool.add(self.boxes[:older])
+            del self.boxes[:older]
+            self.most = 2 * _IN_MEMORY
 
     def spans(self) -> tuple[Span, ...]:
         """The confirmed times under one class each, up to the last sight; that it is missed for a while ends none."""
@@ -98,49 +123,84 @@ class _Growing:
             else:
                 spans.append(Span(label.class_name, label.score, label.stamp, end, 0))
         seen = [span._replace(end=min(span.end, last)) for span in spans if span.start <= last]
-        return tuple(
-            span._replace(boxes=sum(span.start <= box.stamp <= span.end for box in self.boxes)) for span in seen
-        )
+        return tuple(span._replace(boxes=count) for span, count in zip(seen, self._count(seen), strict=True))
+
+    def _count(self, spans: Sequence[Span]) -> list[int]:
+        """How many boxes lie in each."""
+        starts, ends = [span.start for span in spans], [span.end for span in spans]
+        counts = np.zeros(len(spans), np.int64)
+        for stamps in (*(self.spool.stamps() if self.spool else ()), np.array([b.stamp for b in self.boxes], np.int64)):
+            counts += np.searchsorted(stamps, ends, "right") - np.searchsorted(stamps, starts, "left")
+        return [int(count) for count in counts]
 
 
 class TubeRecorder:
     """Writes tubes to a JSON lines file: whole, when closed, or not at all.
 
-    A tube is written when it ends, those that live are written on closing, so memory holds the live ones only. Use as a
-    context manager: leaving it by an exception discards the file. Raises UserError if the file cannot be written.
+    A tube is written when it ends, those that live are written on closing; older boxes of a long one wait on disk, so
+    memory holds the newest boxes of the live ones only. Use as a context manager: leaving it by an exception discards
+    the file. Raises UserError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._whole = WholeFile(path, parents=True)
         self._growing: dict[tuple[UUID, int], _Growing] = {}
+        self._ended: list[tuple[UUID, _Growing]] = []  # and not written yet
         self._frame_id = ""
         self.summaries: list[TubeSummary] = []
         try:
-            self._file: TextIO = self._whole.temporary.open("w", encoding="utf-8")
+            self._file = Pieces(io.FileIO(self._whole.temporary, "w"))
         except OSError as error:
             raise unwritable(path, error) from None
 
     def add(self, update: TubeUpdate, session: UUID, labels: Sequence[str] | Mapping[int, str], frame_id: str) -> None:
-        """Take in one step. labels: the classes' names, by label; frame_id: of the source image."""
+        """Take in one step. labels: the classes' names, by label; frame_id: of the source image.
+
+        Raises UserError where a tube that ended cannot be written; `flush` tries again, nothing is lost.
+        """
         self._frame_id = frame_id
         for tube in update.tubes:
             name = labels[tube.label]
             growing = self._growing.setdefault((session, tube.id), _Growing(tube, update.image_size))
-            growing.add(tube, name, update.stamp)
+            growing.add(tube, name, update.stamp, self._whole.temporary.parent)
             if tube.state == TubeState.ENDED:
-                self._write(session, self._growing.pop((session, tube.id)))
+                self._ended.append((session, self._growing.pop((session, tube.id))))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the tubes that have ended. Raises UserError where one cannot be written."""
+        while self._ended:
+            try:
+                self._write(*self._ended[0])
+            except OSError as error:
+                raise unwritable(self._whole.path, error) from error
+            del self._ended[0]
+
+    def end_all(self) -> None:
+        """Write the tubes that still live, too. Raises UserError where one cannot be written."""
+        living = sorted(self._growing.items(), key=lambda item: item[0][1])
+        self._ended += [(session, growing) for (session, _), growing in living]
+        self._growing.clear()
+        self.flush()
 
     def close(self) -> None:
-        """Write the tubes that still live, and put the file in its place."""
-        for (session, _), growing in sorted(self._growing.items(), key=lambda item: item[0][1]):
-            self._write(session, growing)
-        self._growing.clear()
-        self._file.close()
+        """Write the tubes that still live, and put the file in its place. Raises UserError where it cannot be."""
+        self.end_all()
+        self._file.raw.close()
         self._whole.keep()
+
+    def keep_written(self) -> int:
+        """Put the file in its place as it is, and end: of the tubes that were written none is lost. Returns how many
+        they are; without any there is no file."""
+        self._file.raw.close()
+        if self.summaries:
+            self._whole.keep()
+        self.discard()
+        return len(self.summaries)
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
-        self._file.close()
+        self._file.raw.close()
         self._whole.discard()
 
     def __enter__(self) -> TubeRecorder:
@@ -148,7 +208,11 @@ class TubeRecorder:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self.close()
+            try:
+                self.close()
+            except UserError:
+                self.discard()
+                raise
         else:
             self.discard()
 
@@ -168,10 +232,19 @@ class TubeRecorder:
             "image_width": growing.image_size[0],
             "image_height": growing.image_size[1],
             "labels": [_label_as_written(label) for label in growing.labels],
-            "boxes": [_as_written(box) for box in growing.boxes],
         }
-        self._file.write(json.dumps(line) + "\n")
+        self._file.append(_with_boxes(json.dumps(line), growing))
+        if growing.spool:
+            growing.spool.close()
         self.summaries.append(TubeSummary(tube.id, spans))
+
+
+def _with_boxes(line: str, growing: _Growing) -> Iterator[bytes]:
+    """The line of a tube in parts, its boxes last."""
+    yield line[:-1].encode() + b', "boxes": ['
+    for older in growing.spool or ():
+        yield older + b", "
+    yield text_of(growing.boxes) + b"]}\n"
 
 
 def _label_as_written(label: _Label) -> dict[str, Any]:
@@ -181,15 +254,6 @@ def _label_as_written(label: _Label) -> dict[str, Any]:
         "class_name": label.class_name,
         "state": label.state.name,
         "score": round(label.score, 4),
-    }
-
-
-def _as_written(box: Box) -> dict[str, Any]:
-    return {
-        "stamp": box.stamp,
-        "box": [round(value, 2) for value in box.box.tolist()],
-        "score": round(box.score, 4),
-        "interpolated": box.interpolated,
     }
 
 

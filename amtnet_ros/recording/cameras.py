@@ -9,7 +9,8 @@ from typing import Protocol
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.video import Source, Webcam
+from amtnet_ros.media.live import LiveSource
+from amtnet_ros.media.video import Source
 
 OnImage = Callable[[UInt8], None]
 
@@ -62,9 +63,9 @@ class SourceCamera:
     def _run(self) -> None:
         begin = time.monotonic()
         try:
-            for number, image in enumerate(self._source):
-                if not isinstance(self._source, Webcam):
-                    self._stop.wait(max(0.0, begin + number / self._source.rate - time.monotonic()))
+            for stamp, image in self._source.stamped():
+                if not isinstance(self._source, LiveSource):
+                    self._stop.wait(max(0.0, begin + stamp / 1e9 - time.monotonic()))
                 if self._stop.is_set():
                     return
                 self._on_image(image)

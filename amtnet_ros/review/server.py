@@ -16,7 +16,8 @@ from werkzeug.wrappers import Request, Response
 
 from amtnet_ros.data.actions_file import NONE, Action, Video
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.video import FOLDER_RATE, open_source
+from amtnet_ros.media.image_folder import FOLDER_RATE
+from amtnet_ros.media.video import open_source
 from amtnet_ros.review.frames import FrameStore
 from amtnet_ros.review.reviewed import ChangedElsewhereError, ReviewedFile, version_of
 

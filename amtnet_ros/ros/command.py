@@ -8,7 +8,8 @@ import click
 from rclpy.utilities import remove_ros_args
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.process import clear_errors, run
+from amtnet_ros.program import INTERRUPTED
+from amtnet_ros.ros.process import clear_errors, run, utf8
 
 _CLEAR_LINE = "\r\x1b[2K" if sys.stdout.isatty() else ""
 
@@ -22,11 +23,14 @@ def run_command(command: click.Command) -> int:
     """The exit code of a command, run with the process's arguments less those meant for ROS."""
 
     def body() -> int:
+        given = {utf8(word): word for word in sys.argv}
         with clear_errors():
-            arguments = remove_ros_args(sys.argv)[1:]
+            arguments = [given.get(word, word) for word in remove_ros_args(list(map(utf8, sys.argv)))[1:]]
         try:
             return int(command.main(arguments, prog_name=command.name, standalone_mode=False) or 0)
         except click.ClickException as error:
             raise UserError(error.format_message()) from error
+        except click.Abort:
+            return INTERRUPTED
 
     return run(command.name or "", body)

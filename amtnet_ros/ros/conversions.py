@@ -20,6 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.media.decoding import decoded
 from amtnet_ros.media.pictures import jpeg
 
 Pixels = NDArray[np.generic]
@@ -176,18 +177,20 @@ def rgb_from_compressed(message: CompressedImage) -> UInt8:
 
     Raises UserError if it is a depth image, or its data are empty or broken.
     """
+    encoding = message.format.split(";")[0].strip()  # of the image that was compressed, where it is named
+    if encoding in _REFUSED:
+        raise UserError(f"compressed image of format '{message.format}' {_REFUSED[encoding]}")
     if "compressedDepth" in message.format:
-        raise UserError(f"compressed image of format '{message.format}' is a depth image; the detector needs colour")
+        raise UserError(f"compressed image of format '{message.format}' {_REFUSED['16UC1']}")
     if not len(message.data):
         raise UserError(f"compressed image of format '{message.format}' with no bytes of data")
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = decoded(message.data, upright=False)
     if image is None:
         raise UserError(
-            f"compressed image of format '{message.format}' with {len(data)} bytes cannot be decoded; "
+            f"compressed image of format '{message.format}' with {len(message.data)} bytes cannot be decoded; "
             "JPEG and PNG are understood"
         )
-    return _BGR(np.asarray(image, dtype=np.uint8))
+    return image
 
 
 def image_from_rgb(rgb: UInt8, header: Any) -> Image:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import cv2
@@ -23,7 +23,8 @@ from std_msgs.msg import Header
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
-from amtnet_ros.media.video import Source, Webcam, open_source
+from amtnet_ros.media.live import LiveSource
+from amtnet_ros.media.video import Source, open_source
 from amtnet_ros.msg import Latency
 from amtnet_ros.ros.command import run_command
 from amtnet_ros.ros.conversions import compressed_from_rgb, image_from_rgb
@@ -41,7 +42,7 @@ class Options:
     """How a source is played; see the command's help."""
 
     topic: str
-    rate: float
+    rate: float | None
     loop: bool
     frame_id: str
     width: int | None
@@ -55,7 +56,7 @@ class Options:
 @click.command("player", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source")
 @click.option("--topic", default="/camera/image_raw", show_default=True, help="Topic to publish on.")
-@click.option("--rate", type=click.FloatRange(0.1, 1000), help="Images a second.  [default: the source's own]")
+@click.option("--rate", type=click.FloatRange(0.1, 1000), help="Images a second.  [default: at the source's own times]")
 @click.option("--loop", is_flag=True, help="Start anew at the end, for ever.")
 @click.option("--frame-id", default="camera", show_default=True, help="frame_id of the images.")
 @click.option("--width", type=click.IntRange(16), help="Resize to this width, in pixels, if it is smaller.")
@@ -76,12 +77,12 @@ class Options:
     "need be, but none is missed. Stamps keep the source's pace.",
 )
 def command(source: str, rate: float | None, **options: Any) -> int:
-    """Publish SOURCE, a video file, a folder of images or a webcam (0, 1, …), as a camera's images."""
-    opened = open_source(source)
+    """Publish SOURCE as a camera's images: a video file, a folder of images, a webcam (0, 1, …), a stream (rtsp://…)."""
+    opened = open_source(source, lambda line: print(f"player: {line}", file=sys.stderr, flush=True))
     with ros(sys.argv) as stop:
         node = Node("player")
         try:
-            return play(node, opened, Options(rate=rate or opened.rate, **options), stop)
+            return play(node, opened, Options(rate=rate, **options), stop)
         finally:
             node.destroy_node()
 
@@ -92,17 +93,17 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
     publisher = node.create_publisher(kind, options.topic + suffix, RESULTS)
     answers = _Answers(node) if options.lockstep else None
     _await_subscribers(publisher, options, stop)
-    schedule = _Schedule(options.rate, live=isinstance(source, Webcam))
-    for number, image in _images(source, options.loop):
+    schedule = _Schedule(live=isinstance(source, LiveSource))
+    for moment, image in _images(source, options):
         if answers:
             answers.wait(stop)
-        schedule.wait(stop)
+        schedule.wait(moment.since_start, stop)
         if stop.is_set():
             return 0
         if schedule.count == 1:
             origin = node.get_clock().now().nanoseconds
-        elapsed = schedule.nominal if answers else schedule.elapsed
-        stamp = origin + elapsed if options.stamps == "clock" else round(number / options.rate * 1e9)
+        elapsed = moment.since_start if answers else schedule.elapsed
+        stamp = origin + elapsed if options.stamps == "clock" else moment.in_source
         if answers:
             answers.expect(stamp)
         header = Header(stamp=time_message(stamp), frame_id=options.frame_id)
@@ -131,18 +132,30 @@ def _await_subscribers(publisher: Publisher[Any], options: Options, stop: thread
         stop.wait(_INTRODUCTION)
 
 
-def _images(source: Source, loop: bool) -> Iterator[tuple[int, UInt8]]:
-    """Number within the source and image; with a progress bar where there is an end and someone to watch."""
-    visible = sys.stderr.isatty() and source.frames > 0 and not loop
+class _Moment(NamedTuple):
+    """When an image is due: nanoseconds since the first one, and since the source's first, which recurs in a loop."""
+
+    since_start: int
+    in_source: int
+
+
+def _images(source: Source, options: Options) -> Iterator[tuple[_Moment, UInt8]]:
+    """When each image is due, and the image; with a progress bar where there is an end and someone to watch."""
+    visible = sys.stderr.isatty() and source.frames > 0 and not options.loop
+    step = round(1e9 / (options.rate or source.rate))
+    begin = 0
     with _progress_bar() if visible else nullcontext() as progress:
         task = progress.add_task("Playing", total=source.frames) if progress else None
         while True:
-            for number, image in enumerate(source):
-                yield number, image
+            due = 0
+            for number, (own, image) in enumerate(source.stamped()):
+                due = round(number / options.rate * 1e9) if options.rate else own
+                yield _Moment(begin + due, due), image
                 if progress and task is not None:
                     progress.advance(task)
-            if not loop:
+            if not options.loop:
                 return
+            begin += due + step
 
 
 def _progress_bar() -> Any:
@@ -151,35 +164,31 @@ def _progress_bar() -> Any:
 
 
 class _Schedule:
-    """When the next image is due. A live source sets the pace itself."""
+    """When the next image is sent. A live source sets the pace itself."""
 
-    def __init__(self, rate: float, live: bool) -> None:
-        self._interval = 1.0 / rate
+    def __init__(self, live: bool) -> None:
         self._live = live
-        self._start = time.monotonic()
-        self._due = self._start
+        self._start = self._last = 0.0
+        self._before = 0
         self.count = 0
 
-    def wait(self, stop: threading.Event) -> None:
-        """Until the next image is due; one that is long overdue is sent at once, and the pace taken up from there."""
+    def wait(self, due: int, stop: threading.Event) -> None:
+        """Until an image is due, nanoseconds since the first one; one that is long overdue is sent at once, and the
+        pace taken up from there."""
         now = time.monotonic()
-        self._due = now if self.count == 0 or self._live else self._due + self._interval
-        if now - self._due > _LATEST:
-            self._due = now
         if self.count == 0:
-            self._start = now
-        stop.wait(max(0.0, self._due - now))
+            self._start = self._last = now
+        self._last = now if self._live else self._last + (due - self._before) / 1e9
+        if now - self._last > _LATEST:
+            self._last = now
+        self._before = due
+        stop.wait(max(0.0, self._last - now))
         self.count += 1
 
     @property
     def elapsed(self) -> int:
         """Nanoseconds from the first image's due time to this one's."""
-        return round((self._due - self._start) * 1e9)
-
-    @property
-    def nominal(self) -> int:
-        """Nanoseconds from the first image to this one, had each been in time."""
-        return round((self.count - 1) * self._interval * 1e9)
+        return round((self._last - self._start) * 1e9)
 
 
 class _Answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.program import INTERRUPTED, begin, end_at_once
 
 _WAKE_UP = 0.1  # seconds between two looks at whether a signal came
 
@@ -24,14 +26,14 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
     """rclpy, started with these arguments, while inside; yields an event that SIGINT or SIGTERM sets.
 
     rclpy's own handlers are not installed: they end the context at once, and nothing could be said any more. Raises
-    UserError where ROS cannot make sense of the arguments.
+    UserError where ROS cannot make sense of the arguments, or cannot write its log.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda *_: stop.set())
     with clear_errors():
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=[utf8(word) for word in arguments], signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield stop
     finally:
@@ -42,11 +44,33 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
 
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Errors in ROS arguments as UserError."""
+    """Errors in ROS arguments, and of ROS's log, as UserError."""
     try:
         yield
     except Exception as error:  # rcl's errors are of several kinds, most of them private
-        raise UserError(f"the ROS arguments make no sense: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        if "logging" in said:
+            raise UserError(f"ROS cannot write its log: {_log_trouble()}") from error
+        raise UserError(f"the ROS arguments make no sense: {said}") from error
+
+
+def _log_trouble() -> str:
+    """What is wrong with the folder that ROS wants to write its log to, as rcl_logging_interface chooses it."""
+    variables = os.environ
+    if folder := variables.get("ROS_LOG_DIR"):
+        named = "ROS_LOG_DIR"
+    elif folder := variables.get("ROS_HOME"):
+        named, folder = "ROS_HOME", f"{folder}/log"
+    elif folder := variables.get("HOME"):
+        named, folder = "HOME", f"{folder}/.ros/log"
+    else:
+        return "neither HOME nor ROS_LOG_DIR is set; set ROS_LOG_DIR to a folder that can be written"
+    return f"{folder} (by {named}) cannot be made or written; set ROS_LOG_DIR to a folder that can be"
+
+
+def utf8(word: str) -> str:
+    """A word that ROS takes: a file's name that is not UTF-8 is one argument of ours that it only passes by."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def spin(node: Node, stop: threading.Event, done: Callable[[], bool] = lambda: False) -> None:
@@ -62,14 +86,19 @@ def spin(node: Node, stop: threading.Event, done: Callable[[], bool] = lambda: F
 
 
 def run(name: str, body: Callable[[], int]) -> int:
-    """The exit code of a program's body. What the user did wrong becomes one line on stderr and exit code 2.
+    """The exit code of a program's body. What the user did wrong becomes one line on stderr and exit code 2, Ctrl-C
+    exit code 130.
 
     The process is to end after this.
     """
+    begin()
     try:
         return body()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     finally:
+        end_at_once()
         gc.freeze()  # or the interpreter searches all that is left for garbage, which takes most of the time to exit
     return 2

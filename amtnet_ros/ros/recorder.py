@@ -18,10 +18,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
-from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.events import ActionEvents
-from amtnet_ros.media.tube_lines import TubeRecorder, table_of
-from amtnet_ros.media.video import VideoWriter
+from amtnet_ros.media.findings import Findings
+from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.command import run_command, say
 from amtnet_ros.ros.conversions import rgb_from
@@ -36,26 +35,22 @@ _WITHOUT_DETECTOR = 10.0  # seconds after which images are recorded although the
 
 @dataclass(frozen=True)
 class _Files:
-    """What is written. video, mcap: None where they were not asked for."""
+    """What is written. mcap: None where it was not asked for."""
 
-    tubes: TubeRecorder
-    video: AnnotatedVideo | None
+    findings: Findings
     mcap: McapRecorder | None
 
     @property
     def want_images(self) -> bool:
-        return self.video is not None or self.mcap is not None
+        return self.findings.has_video or self.mcap is not None
 
     def add_image(self, stamp: int, image: UInt8, frame_id: str) -> None:
-        if self.video is not None:
-            self.video.add_image(stamp, image)
+        self.findings.add_image(stamp, image)
         if self.mcap is not None:
             self.mcap.add_image(stamp, image, frame_id)
 
     def add_tubes(self, update: TubeUpdate, session: UUID, labels: dict[int, str], frame_id: str) -> None:
-        self.tubes.add(update, session, labels, frame_id)
-        if self.video is not None:
-            self.video.add_tubes(update, labels)
+        self.findings.add_tubes(update, session, labels, frame_id)
         if self.mcap is not None:
             self.mcap.add_tubes(update, session, labels, frame_id)
 
@@ -153,10 +148,9 @@ def command(
     lines = tubes or Path(beside or "").with_suffix(".jsonl")
     with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
         with ExitStack() as files:
-            recorder = files.enter_context(TubeRecorder(lines))
-            annotated = AnnotatedVideo(files.enter_context(VideoWriter(video)), width) if video else None
+            findings = files.enter_context(Findings(lines, video, width))
             recording = files.enter_context(McapRecorder(mcap)) if mcap else None
-            node = RecorderNode(_Files(recorder, annotated, recording), compressed, events)
+            node = RecorderNode(_Files(findings, recording), compressed, events)
 
             def silent() -> bool:
                 return idle is not None and node.last_heard is not None and time.monotonic() - node.last_heard > idle
@@ -165,19 +159,19 @@ def command(
                 spin(node, stop, done=silent)
             finally:
                 node.destroy_node()
-            if annotated is not None:
-                annotated.finish()
-        return _conclude(recorder, node, annotated, require_tubes)
+        return _conclude(findings, node, require_tubes)
 
 
-def _conclude(recorder: TubeRecorder, node: RecorderNode, video: AnnotatedVideo | None, require_tubes: bool) -> int:
+def _conclude(findings: Findings, node: RecorderNode, require_tubes: bool) -> int:
     console = library("rich.console", "the recorder").Console()
-    console.print(table_of(recorder.summaries, node.origin or 0))
-    images = f", {video.written} images" if video else ""
+    console.print(table_of(findings.summaries, node.origin or 0))
+    images = f", {findings.images} images" if findings.has_video else ""
     console.print(f"{node.steps} steps of the detector{images} recorded")
     if node.steps == 0:
         print("recorder: no message came on action_tubes; does the detector run, and is it active?", file=sys.stderr)
-    return int(require_tubes and not any(tube.confirmed for tube in recorder.summaries))
+    if findings.failed:
+        return 2  # it has been said what
+    return int(require_tubes and not any(tube.confirmed for tube in findings.summaries))
 
 
 def main() -> int:

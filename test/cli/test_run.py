@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from broken_pictures import KINDS
 from click.testing import CliRunner
+from clips import write_clip
 from tiny import ROBOT_LABELS, make_robot_model
 
 from amtnet_ros.cli.commands import amtnet
@@ -91,3 +98,112 @@ def test_models_are_listed_with_actions_and_figures_and_a_broken_one_with_the_re
     assert "cannot be used" not in only
     with pytest.raises(UserError, match="no model 'unheard_of'; there are: bad, good"):
         CliRunner().invoke(amtnet, ["models", "unheard_of"], catch_exceptions=False)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def amtnet_process(*arguments: object, file_size: int = 0, **options: object) -> subprocess.Popen[str]:
+    """`amtnet ARGUMENTS` as a process. file_size: bytes that a file may have; 0: any."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+
+    variables = options.pop("env", {})
+    assert isinstance(variables, dict)
+    return subprocess.Popen(
+        [sys.executable, "-m", "amtnet_ros.cli.main", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="surrogateescape",
+        preexec_fn=limit if file_size else None,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_bad_images_in_a_folder_cost_themselves(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = bright_then_dark(tmp_path / "images", (30, 0))
+    for number, suffix in enumerate((".png", ".bmp", ".tiff", ".jpg", ".webp"), start=12):
+        (source / f"{number}.png").unlink()
+        (source / f"{number}{suffix}").write_bytes(KINDS[suffix](60_000, 60_000))
+    (source / "._1.jpg").write_bytes(b"\0\5\26\7")
+    done = CliRunner().invoke(amtnet, ["run", str(source), "--model", str(model), "-o", str(tmp_path / "o.mp4")])
+    assert done.exit_code == 0
+    said = done.stderr + capfd.readouterr().err
+    assert f"{source}: 5 of 30 images cannot be read and were left out, first 12.png" in said
+    (line,) = (tmp_path / "o.jsonl").read_text().splitlines()
+    stamps = [box["stamp"] for box in json.loads(line)["boxes"] if not box["interpolated"]]
+    read = [number for number in range(30) if not 12 <= number < 17]
+    assert stamps == [round(number / 30 * 1e9) for number in read]
+
+
+def test_a_hole_of_five_seconds_in_a_video_ends_its_tubes(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    times = [*np.arange(30) / 30, *(6 + np.arange(30) / 30)]
+    clip = write_clip(tmp_path / "clip.webm", "libvpx", 60, times, rate=1000)
+    run(capfd, clip, "--model", model, "-o", tmp_path / "o.mp4", "--threshold", "0.01", "--link-start-score", "0.01")
+    tubes = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    spans = sorted((tube["start"] / 1e9, tube["end"] / 1e9) for tube in tubes)
+    assert spans[0][0] == 0.0
+    assert spans[-1][1] == pytest.approx(6 + 29 / 30, abs=0.002)
+    assert all(end < 1 or start >= 6 for start, end in spans)
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    np.testing.assert_allclose(shown, times, atol=0.002)
+
+
+@pytest.mark.parametrize("option", ["", "-o", "--tubes"])
+def test_the_input_is_never_overwritten(
+    model: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = write_clip(tmp_path / "tubes.mp4", count=5)
+    before = clip.read_bytes()
+    (tmp_path / "hard.mp4").hardlink_to(clip)
+    for output in ("tubes.mp4", "./tubes.mp4", "hard.mp4"):
+        arguments = ["run", str(clip), "--model", str(model), *([option, output] if option else [])]
+        with pytest.raises(UserError, match=r"would overwrite .*tubes\.mp4, which is the same file"):
+            CliRunner().invoke(amtnet, arguments, catch_exceptions=False)
+    assert clip.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hard.mp4", "tubes.mp4"]
+
+
+def test_a_full_disk_is_one_line_and_what_was_found_is_there(model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    source.mkdir()
+    for number in range(60):  # of noise, a long video; the tubes' file is short
+        noise = np.random.default_rng(number).integers(160, 256, (144, 192, 3), dtype=np.uint8)
+        cv2.imwrite(str(source / f"{number}.png"), noise)
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = ("run", source, "--model", model, "-o", out / "o.mp4", "--device", "cpu", "--no-end-at-cuts")
+    process = amtnet_process(*arguments, file_size=30_000)
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert [line for line in errors.splitlines() if "cannot be written" in line] == [
+        f"{out / 'o.mp4'}: cannot be written (file too large); the video is given up, the tubes go on"
+    ]
+    assert "Traceback" not in errors
+    assert [path.name for path in out.iterdir()] == ["o.jsonl"]
+    assert json.loads((out / "o.jsonl").read_text())["confirmed"]
+    assert f"Tubes: {out / 'o.jsonl'}" in said
+
+
+def test_names_and_terminals_that_are_not_utf8(model: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    source = bright_then_dark(tmp_path / "images", (20, 0)).rename(tmp_path / name)  # OpenCV cannot write there
+    moved = model.rename(tmp_path / f"{name}.model")
+    try:
+        arguments = ("run", source, "--model", moved, "-o", tmp_path / f"{name}.mp4", "--events")
+        process = amtnet_process(*arguments, env={"PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C"})
+        said, errors = process.communicate(timeout=120)
+    finally:
+        moved.rename(model)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert "Action tubes" in said
+    assert f"Video: {tmp_path}/caf?.mp4" in said
+    assert (tmp_path / f"{name}.jsonl").exists()

@@ -143,7 +143,7 @@ def test_folders_without_images_and_webcams_that_are_not_there_are_named(tmp_pat
     with pytest.raises(UserError, match="/dev/video97: there is no such webcam"):
         open_source("97")
     (tmp_path / "1.png").write_bytes(b"broken")
-    with pytest.raises(UserError, match="cannot be read as an image"):
+    with pytest.raises(UserError, match="cannot be decoded as an image"):
         list(open_source(str(tmp_path)))
 
 

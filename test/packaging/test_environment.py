@@ -3,13 +3,16 @@
 import fcntl
 import importlib.util
 import os
-import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+click = pytest.importorskip("click", reason="click is not installed, which the command amtnet is written with")
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -200,6 +203,64 @@ def test_the_command_works_from_any_directory_and_inside_another_ros(tmp_path):
     assert command.returncode == 0, command.stderr
 
 
-def test_the_command_does_not_run_when_a_worker_process_imports_it():
-    names = runpy.run_path(str(Path(sys.prefix) / "bin" / "amtnet"), run_name="__mp_main__")
-    assert callable(names["main"])
+@pytest.mark.parametrize(("name", "letter"), [("für", "ü"), ('a "b"', '"'), ("it's", "'"), ("a:b", ":")])
+def test_a_folder_that_ros_cannot_be_built_in_is_named_before_the_work(environment, tmp_path, name, letter):
+    made = environment.Environment(tmp_path / name / ".venv")
+    with pytest.raises(environment.SetupError, match=f"take no '{letter}' in the name of a folder: move the checkout"):
+        made.make(made.steps(tests=False))
+    assert not (tmp_path / name).exists()
+    environment.check_path(tmp_path / "with a space (2)" / ".venv")
+
+
+@pytest.fixture(scope="module")
+def odd_place(environment, tmp_path_factory):
+    """A checkout in a folder of an odd name, with an environment that borrows the libraries of this one."""
+    checkout = tmp_path_factory.mktemp("odd") / 'it\'s a "place", für alle $HOME'
+    made = environment.Environment(checkout / ".venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made.path)], check=True)
+    (made.path / "share" / "amtnet_ros").mkdir(parents=True)
+    made.link_checkout()
+    (made.packages / "borrowed.pth").write_text(str(Path(click.__file__).parents[1]))
+    shutil.copy(ROOT / "demo", checkout)
+    (checkout / "dev").mkdir()
+    (checkout / "dev" / "set-up").write_text("#!/bin/sh\nexit 0\n")
+    (checkout / "dev" / "set-up").chmod(0o755)
+    return checkout
+
+
+@pytest.mark.parametrize("command", [".venv/bin/amtnet", "link", "demo"])
+def test_the_commands_work_in_a_folder_of_any_name(odd_place, tmp_path, command):
+    link = odd_place / "link"
+    if not link.exists():
+        link.symlink_to(".venv/bin/amtnet")
+    done = subprocess.run([odd_place / command, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: amtnet ")
+
+
+@pytest.mark.parametrize("command", [".venv/bin/amtnet", "demo"])
+@pytest.mark.parametrize("after", [0.02, 0.1, 0.4])
+def test_ctrl_c_at_any_time_ends_a_command_without_a_word(odd_place, tmp_path, command, after):
+    arguments = [] if command == "demo" else ["run", str(tmp_path), "--model", "light"]
+    place = {"cwd": tmp_path, "env": {**os.environ, "AMTNET_CACHE": str(tmp_path / "cache"), "PIP_NO_INDEX": "1"}}
+    process = subprocess.Popen(
+        [odd_place / command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **place,
+    )
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said, errors = process.communicate(timeout=60)
+    if process.returncode not in (130, -signal.SIGINT):
+        assert process.returncode == 2, "it was done before"
+    else:
+        assert (said.strip() in ("", "Fetching the clip"), errors.strip()) == (True, "")
+
+
+def test_what_the_command_starts_with_is_no_place_to_import_from(odd_place, tmp_path):
+    (tmp_path / "click.py").write_text("raise SystemExit('the wrong click')")
+    done = subprocess.run([odd_place / ".venv/bin/amtnet", "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

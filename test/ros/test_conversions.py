@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from broken_pictures import KINDS
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -177,12 +178,25 @@ def test_compressed_images_are_decoded(suffix: str) -> None:
     assert np.abs(interior(got).astype(int) - interior(PICTURE)).max() <= (0 if suffix == ".png" else 6)
 
 
+PNG = cv2.imencode(".png", np.full((4, 4), 700, np.uint16))[1].tobytes()
+
+
+def test_a_compressed_mono_image_of_16_bits_is_a_picture() -> None:
+    assert rgb_from_compressed(CompressedImage(format="mono16; png compressed", data=PNG)).shape == (4, 4, 3)
+
+
 @pytest.mark.parametrize(
     ("format_", "data", "words"),
     [
         ("jpeg", b"", "no bytes of data"),
         ("jpeg", b"\xff\xd8nonsense", "10 bytes cannot be decoded"),
         ("16UC1; compressedDepth png", b"abc", "is a depth image"),
+        ("16UC1; png compressed", PNG, "is a depth image; the detector needs the colour or mono image beside it"),
+        (" 16UC1 ; png compressed ", PNG, "is a depth image"),
+        ("32FC1; tiff compressed", PNG, "is a depth image"),
+        ("compressedDepth", PNG, "is a depth image"),
+        ("8UC2; png compressed", PNG, "does not say what its two channels mean"),
+        *((suffix[1:], make(60_000, 60_000), "bytes cannot be decoded") for suffix, make in KINDS.items()),
     ],
 )
 def test_a_broken_compressed_image_is_refused_in_one_line(format_: str, data: bytes, words: str) -> None:
