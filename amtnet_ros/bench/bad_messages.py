@@ -52,7 +52,7 @@ def _resized(field: str) -> Change:
 
 def _worded(field: str, words: Sequence[str]) -> Change:
     def change(message: Any, rng: np.random.Generator) -> None:
-        setattr(message, field, words[rng.integers(len(words))])
+        setattr(message, field, words[int(rng.integers(len(words)))])
 
     return change
 
@@ -152,7 +152,7 @@ def spoilt(message: Any, rng: np.random.Generator) -> Any:
     changes = CHANGES[type(message)]
     for _ in range(int(rng.integers(1, 4))):
         try:
-            changes[rng.integers(len(changes))](made, rng)
+            changes[int(rng.integers(len(changes)))](made, rng)
         except (ValueError, IndexError, AssertionError):
             continue  # what was changed before leaves nothing to change, or the message's own checks refuse it
     return made

@@ -172,7 +172,7 @@ def parameter_storm(robot: Robot) -> None:
             values |= [{"score_threshold": 2.0}, {"link.mode": "magic"}, {"classes": ["nobody knows"]}][
                 robot.rng.integers(3)
             ]
-        if robot.set_parameters(values) != allowed:
+        if robot.set_together(values) != allowed:
             raise BrokenPromiseError(f"parameters {values} were {'refused' if allowed else 'taken'}")
         robot.film(1)
 

@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -145,7 +146,7 @@ class Robot(Node):
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """The answer of one of the detector's services. Raises BrokenPromiseError where none comes."""
-        client = self.create_client(kind, f"/detector/{service}")
+        client: Client[Any, Any] = self.create_client(kind, f"/detector/{service}")
         try:
             self.wait_for(client.service_is_ready, f"{service} is there")
             future = client.call_async(request)
@@ -154,7 +155,7 @@ class Robot(Node):
         finally:
             self.destroy_client(client)
 
-    def set_parameters(self, values: dict[str, Any]) -> bool:
+    def set_together(self, values: dict[str, Any]) -> bool:
         """Whether the detector took them."""
         parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
         request = SetParametersAtomically.Request(parameters=parameters)

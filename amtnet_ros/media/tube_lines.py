@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -135,12 +136,17 @@ class TubeRecorder:
         for (session, _), growing in sorted(self._growing.items(), key=lambda item: item[0][1]):
             self._write(session, growing)
         self._growing.clear()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._whole.discard()
+            raise unwritable(self._whole.path, error) from error
         self._whole.keep()
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
-        self._file.close()
+        with suppress(OSError):  # what is still to be written may find no place
+            self._file.close()
         self._whole.discard()
 
     def __enter__(self) -> TubeRecorder:
@@ -170,7 +176,10 @@ class TubeRecorder:
             "labels": [_label_as_written(label) for label in growing.labels],
             "boxes": [_as_written(box) for box in growing.boxes],
         }
-        self._file.write(json.dumps(line) + "\n")
+        try:
+            self._file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise unwritable(self._whole.path, error) from error
         self.summaries.append(TubeSummary(tube.id, spans))
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.contracts import UInt8
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 from amtnet_ros.media.pictures import jpeg
 
 Pixels = NDArray[np.generic]
@@ -121,7 +121,7 @@ def _checked(message: Image) -> Encoding:
     if name in _REFUSED:
         raise UserError(f"image with encoding '{name}' {_REFUSED[name]}")
     if name not in ENCODINGS:
-        raise UserError(f"image with unknown encoding '{name}'; understood are {', '.join(ENCODINGS)}")
+        raise UserError(f"image with unknown encoding {quoted(name)}; understood are {', '.join(ENCODINGS)}")
     if width == 0 or height == 0:
         raise UserError(f"image of zero size, {width}x{height}; check the camera driver")
     encoding = ENCODINGS[name]
@@ -176,17 +176,18 @@ def rgb_from_compressed(message: CompressedImage) -> UInt8:
 
     Raises UserError if it is a depth image, or its data are empty or broken.
     """
+    what = f"compressed image of format {quoted(message.format)}"
     if "compressedDepth" in message.format:
-        raise UserError(f"compressed image of format '{message.format}' is a depth image; the detector needs colour")
+        raise UserError(f"{what} is a depth image; the detector needs colour")
     if not len(message.data):
-        raise UserError(f"compressed image of format '{message.format}' with no bytes of data")
+        raise UserError(f"{what} with no bytes of data")
     data = np.frombuffer(message.data, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (cv2.error, MemoryError):  # what it claims to be is too large
+        image = None
     if image is None:
-        raise UserError(
-            f"compressed image of format '{message.format}' with {len(data)} bytes cannot be decoded; "
-            "JPEG and PNG are understood"
-        )
+        raise UserError(f"{what} with {len(data)} bytes cannot be decoded; JPEG and PNG are understood")
     return _BGR(np.asarray(image, dtype=np.uint8))
 
 
