@@ -158,8 +158,7 @@ def spoilt(message: Any, rng: np.random.Generator) -> Any:
     return made
 
 
-def compressed(rgb: UInt8, rng: np.random.Generator) -> CompressedImage:
-    """A good one, in any of the formats that are decoded."""
-    suffix = str(rng.choice(_SUFFIXES))
-    _, data = cv2.imencode(suffix, rgb[..., ::-1])
-    return CompressedImage(format=suffix[1:], data=data.tobytes())
+def compressed(rgb: UInt8) -> list[CompressedImage]:
+    """Good ones, in each of the formats that are decoded."""
+    files = [(suffix[1:], cv2.imencode(suffix, rgb[..., ::-1])[1]) for suffix in _SUFFIXES]
+    return [CompressedImage(format=suffix, data=data.tobytes()) for suffix, data in files]

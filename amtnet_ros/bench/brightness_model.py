@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
+from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of
+from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.libraries import library
 
 BRIGHTNESS_LABELS = ("bright", "dark")

@@ -166,12 +166,10 @@ def parameter_storm(robot: Robot) -> None:
         allowed = bool(robot.rng.random() < 0.5)
         values: dict[str, Any] = {
             "score_threshold": float(robot.rng.uniform(0.4, 0.6)),
-            "link.max_misses": int(robot.rng.integers(1, 9)),
+            "max_per_class": int(robot.rng.integers(5, 99)),
         }
         if not allowed:
-            values |= [{"score_threshold": 2.0}, {"link.mode": "magic"}, {"classes": ["nobody knows"]}][
-                robot.rng.integers(3)
-            ]
+            values.update(_NOT_ALLOWED[int(robot.rng.integers(len(_NOT_ALLOWED)))])
         if robot.set_together(values) != allowed:
             raise BrokenPromiseError(f"parameters {values} were {'refused' if allowed else 'taken'}")
         robot.film(1)

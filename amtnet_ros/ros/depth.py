@@ -63,7 +63,7 @@ class DepthInput:
         message = self._nearest(update.stamp)
         if message is None or (self.needs_intrinsics and intrinsics is None):
             return None
-        locate = _locator(message, update.image_size, intrinsics)
+        locate = locator(message, update.image_size, intrinsics)
         places: dict[int, ActorPlace] = {}
         for tube in update.tubes:
             box = newest_box(tube, update.stamp)
@@ -79,7 +79,11 @@ class DepthInput:
         return nearest if nearest is not None and distance(nearest) <= round(self.tolerance * 1e9) else None
 
 
-def _locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsics: Intrinsics | None) -> Locate:
+def locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsics: Intrinsics | None) -> Locate:
+    """What finds places by that depth, of images of that (width, height); intrinsics: needed for depth images only.
+
+    Raises UserError for a message that cannot be used, a cloud in unknown axes, and depth of another view.
+    """
     if not same_shape(image_size, (message.width, message.height)):
         what = f"depth of {message.width}x{message.height} for images of {image_size[0]}x{image_size[1]}"
         raise UserError(f"{what}: another shape, so another view; places need depth that is aligned with the images")

@@ -209,12 +209,14 @@ class Worker:
         header = arrival.message.header
         stamp = nanoseconds(header.stamp)
         with self._lock:
-            session = self.pipeline.session  # the pipeline may begin a new one; what it then returns ends the old
+            session = self.pipeline.session  # the pipeline may begin a new one; what it then returns first ends the old
             updates = self.pipeline.push(stamp, image.rgb)
             admission = self.pipeline.admission
             if admission not in DROPPED:  # an image that is left out must not lend its header to another
                 self._sources.remember(stamp, header, image.rgb if self._listener.wants_images else None)
-            self._hand_on(updates, session)
+            ends = 1 if admission is Admission.RESTART else len(updates)
+            self._hand_on(updates[:ends], session)
+            self._hand_on(updates[ends:], self.pipeline.session)
             self._tell(self._listener.on_done, Done(header, admission, {**image.latency, **self.pipeline.latency}))
 
     def _end(self, how: Callable[[], list[TubeUpdate]]) -> None:
