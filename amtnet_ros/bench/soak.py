@@ -37,7 +37,7 @@ CELLS = 4  # a side, of the brightness model
 WIDEST = 320  # pixels that clips are kept with
 LONGEST = 300  # frames that are kept of a clip
 GROWTH = 16.0  # MiB that memory may grow by after the first tenth, and the handles and threads by two
-PARAMETERS = {"image_timeout": 0.5, "score_threshold": 0.5, "link.start_score": 0.6, "max_image_age": 3600.0}
+PARAMETERS = {"score_threshold": 0.5, "link.start_score": 0.6, "max_image_age": 3600.0}
 
 
 @dataclass
@@ -99,6 +99,8 @@ def bench_soak(
     8 hours of a camera at 30 Hz are 864000 steps; their stamps are 1/30 s apart, but each image follows the
     answer to the one before. Exits with 1 where the detector broke a promise.
     """
+    from amtnet_ros.bench.soak_robot import IMAGE_TIMEOUT
+
     plan = _Plan(steps, time.monotonic() + 60 * minutes if minutes else None, every, _known(kinds))
     rng = np.random.default_rng(seed)
     videos = [_frames(clip) for clip in clips] or [list(islice(moving_texture((160, 120), seed), LONGEST))]
@@ -106,7 +108,7 @@ def bench_soak(
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "detector.log"
         chosen = model or str(_small_model(Path(folder)))
-        with detector_process({"model": chosen, **PARAMETERS}, log=log) as detector:
+        with detector_process({"model": chosen, "image_timeout": IMAGE_TIMEOUT, **PARAMETERS}, log=log) as detector:
             campaign, robot = _soak(detector, videos, rng, plan)
         _judge(campaign, robot, detector.returncode, log.read_text(errors="replace"))
     report = {"bench": "soak", "machine": machine(), "model": model or "brightness", "seed": seed, "asked": steps}
@@ -211,6 +213,7 @@ def _report(campaign: Campaign, robot: Robot) -> dict[str, Any]:
         "steps": robot.steps,
         "hours_at_30_hz": round(robot.steps / RATE / 3600, 2),
         "unanswered": robot.lost,
+        "not_judged": robot.not_judged,
         "faults": {
             kind: {"tried": count, "survived": campaign.survived[kind]}
             for kind, count in sorted(campaign.tried.items())
