@@ -52,9 +52,10 @@ class Campaign:
 
 @dataclass(frozen=True)
 class _Plan:
-    """steps: images to be looked at. until: by time.monotonic(), or None. every: images between two faults."""
+    """steps: images to be looked at. begin, until: by time.monotonic(), or None. every: images between two faults."""
 
     steps: int
+    begin: float
     until: float | None
     every: int
     kinds: tuple[str, ...]
@@ -63,6 +64,11 @@ class _Plan:
     def is_over(self) -> bool:
         """Whether there is no time left."""
         return self.until is not None and time.monotonic() > self.until
+
+    def share(self, steps: int) -> float:
+        """How much of it is done after so many steps."""
+        passed = 0.0 if self.until is None else (time.monotonic() - self.begin) / (self.until - self.begin)
+        return max(passed, steps / self.steps)
 
 
 def _known(kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,10 +107,10 @@ def bench_soak(
     """
     from amtnet_ros.bench.soak_robot import IMAGE_TIMEOUT
 
-    plan = _Plan(steps, time.monotonic() + 60 * minutes if minutes else None, every, _known(kinds))
+    begin = time.monotonic()
+    plan = _Plan(steps, begin, begin + 60 * minutes if minutes else None, every, _known(kinds))
     rng = np.random.default_rng(seed)
     videos = [_frames(clip) for clip in clips] or [list(islice(moving_texture((160, 120), seed), LONGEST))]
-    begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "detector.log"
         chosen = model or str(_small_model(Path(folder)))
@@ -159,7 +165,7 @@ def _soak(
                     campaign.survived[kind] += 1
                 except BrokenPromiseError as error:
                     campaign.broken.append(f"{kind}, at step {robot.steps}: {error}")
-                _note(campaign, robot, plan.steps)
+                _note(campaign, robot, plan)
                 progress.update(task, completed=min(robot.steps, plan.steps))
         _end(campaign, robot)
     except BrokenPromiseError as error:
@@ -169,10 +175,10 @@ def _soak(
     return campaign, robot
 
 
-def _note(campaign: Campaign, robot: Robot, steps: int) -> None:
-    """At each tenth: what the detector holds."""
+def _note(campaign: Campaign, robot: Robot, plan: _Plan) -> None:
+    """At each tenth of the steps, or of the time where that is sooner over: what the detector holds."""
     due = 1 + len(campaign.tenths)
-    if due <= 10 and robot.steps >= due * steps / 10 and robot.detector.poll() is None:
+    if due <= 10 and plan.share(robot.steps) >= due / 10 and robot.detector.poll() is None:
         campaign.tenths.append((robot.steps, footprint(robot.detector.pid)))
 
 

@@ -25,7 +25,7 @@ FAREWELL = 2.0  # seconds for the last images
 
 
 @click.command("transport")
-@click.option("--size", "sizes", multiple=True, default=("1920x1080", "3840x2160"), show_default=True)
+@click.option("--size", "sizes", multiple=True, default=("1920x1080", "2560x1440", "3840x2160"), show_default=True)
 @click.option("--rate", type=click.FloatRange(1, 120), default=5.0, show_default=True, help="Images a second.")
 @click.option("--images", type=click.IntRange(5), default=60, show_default=True, help="How many are sent.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -16,10 +16,8 @@ from stage import Stage, wait_until, walker
 from std_msgs.msg import Header
 
 from amtnet_ros.msg import ActionTube, ActionTubeArray
-from amtnet_ros.ros.messages import time_message
+from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.qos import RESULTS
-
-from amtnet_ros.ros.messages import nanoseconds
 
 COUNT = 24
 
