@@ -152,9 +152,16 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file in UTF-8 holds. Raises UserError, naming the file and what is wrong with it."""
+def read_json(path: Path, most: int = 1 << 26) -> Any:
+    """What a JSON file in UTF-8 holds. Raises UserError, naming the file and what is wrong with it.
+
+    most: bytes that it may have; a device or a pipe, which never ends, is no file.
+    """
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: is no file")
+        if (size := path.stat().st_size) > most:
+            raise UserError(f"{path}: has {size / 1e6:.0f} MB, more than the {most / 1e6:.0f} MB that it may have")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
@@ -162,3 +169,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not a text file") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not JSON ({error.msg} in line {error.lineno})") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: not JSON that can be read (nested too deeply)") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON that can be read (a number of too many digits)") from error

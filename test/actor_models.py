@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from amtnet_ros.inference.card import ACTOR, file_hash
+from amtnet_ros.inference.card import ACTOR
+from amtnet_ros.inference.graph_file import file_hash
 
 RULE = {"w_light": 0.3, "w_taught": 0.5, "w_names": 0.2, "temperature": 1.0, "other": 0.0}
 TINY_SIDE, TINY_FEATURES = 8, 2

@@ -1,9 +1,9 @@
 """Models small enough to make, load and run in no time, and pictures for them.
 
 `tiny_network` is a real network of random weights, for tests of what makes and runs models. The robot's model
-(`make_robot_model`) is written down, not learnt: it sees `bright` in a bright picture and `dark` in a dark one; the
-score follows from the picture's mean brightness, and the one box is the middle of the picture, half as wide and as
-high. Its graphs lie in robot_model/, so that the nodes' tests run where onnx is not installed, which writes them:
+(`make_robot_model`) is the brightness model with one cell: it sees `bright` in a bright picture and `dark` in a dark
+one, and the one box is the middle of the picture, half as wide and as high. Its graphs lie in robot_model/, so that the
+nodes' tests run where onnx is not installed, which writes them:
 
     python test/tiny.py
 
@@ -12,7 +12,6 @@ torch and onnx are imported only by the functions that need them.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from functools import cache
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from amtnet_ros.bench.brightness_model import write_brightness_card, write_brightness_graphs
 from amtnet_ros.contracts import Frame, UInt8
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LABELS = ("jump", "run", "walk")
 SIZE = 128
 STEPS = (4, 2, 2, 2, 2, 2)  # each map's step from the one before it; the first has stride 8
-ROBOT_LABELS = ("bright", "dark")
 ROBOT_GRAPHS = Path(__file__).with_name("robot_model")
 
 
@@ -183,71 +182,17 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
 
 
-# R = 3 logits and 8 offsets; in a white picture the logits of a pair sum to 0, 6, -6, in a black one to 0, -6, 6.
-_ROBOT_WEIGHTS = np.array([0, 6, -6] + 8 * [0], dtype=np.float32).reshape(1, 1, 11)
-_ROBOT_BIAS = np.array([0, -3, 3] + 8 * [0], dtype=np.float32).reshape(1, 1, 11)
-_ROBOT_PRIORS = np.array([[0.5, 0.5, 0.5, 0.5]], dtype=np.float32)
-
-_ROBOT_ENCODE = """
-<ir_version: 10, opset_import: ["" : 18]>
-encode (uint8[B, 32, 32, 3] rgb) => (float[B, 1, 11] first, float[B, 1, 11] second)
-    <float[1, 1, 11] weights, float[1, 1, 11] bias, int64[2] axes>
-{
-    last = Constant <value_ints = [3]> ()
-    white = Constant <value_float = 255.0> ()
-    values = Cast <to = 1> (rgb)
-    rows = ReduceMean <keepdims = 1> (values, axes)
-    mean = ReduceMean <keepdims = 0> (rows, last)
-    brightness = Div (mean, white)
-    scaled = Mul (brightness, weights)
-    first = Add (scaled, bias)
-    second = Identity (first)
-}
-"""
-
-
 def box_in(width: int, height: int) -> tuple[float, float, float, float]:
     """The box it sees in a picture of that size, in its pixels."""
     return 0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height
 
 
-def write_robot_graphs(folder: Path) -> None:
-    """Write the two graphs of the robot's model into a folder. It needs onnx, and no torch."""
-    import onnx
-    import onnx.numpy_helper
-    import onnx.parser
-
-    from amtnet_ros.deploy.detect_graph import make_detect_graph
-    from amtnet_ros.inference.card import DETECT, ENCODE
-
-    encode = onnx.parser.parse_model(_ROBOT_ENCODE)
-    del encode.graph.initializer[:]
-    for name, value in (("weights", _ROBOT_WEIGHTS), ("bias", _ROBOT_BIAS), ("axes", np.array([1, 2]))):
-        encode.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-    onnx.save(encode, folder / ENCODE)
-    onnx.save(make_detect_graph(_ROBOT_PRIORS, len(ROBOT_LABELS), 18), folder / DETECT)
-
-
 def make_robot_model(folder: Path) -> Path:
     """Write the folder of the robot's model; returns it."""
-    from amtnet_ros.inference.card import DETECT, ENCODE, ModelCard, Normalisation, Training, content_of, file_hash
-
     shutil.copytree(ROBOT_GRAPHS, folder)
-    card = ModelCard(
-        name="tiny",
-        actions=ROBOT_LABELS,
-        image_size=32,
-        streams=("rgb",),
-        fusion="none",
-        trunk="mean",
-        normalisation={"rgb": Normalisation(mean=(0, 0, 0), std=(1, 1, 1))},
-        training=Training(dataset="none"),
-        opset=18,
-        files={name: file_hash(folder / name) for name in (ENCODE, DETECT)},
-    )
-    (folder / "card.json").write_text(json.dumps(content_of(card)))
+    write_brightness_card(folder)
     return folder
 
 
 if __name__ == "__main__":
-    write_robot_graphs(ROBOT_GRAPHS)
+    write_brightness_graphs(ROBOT_GRAPHS)

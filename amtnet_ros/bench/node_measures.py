@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +17,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from amtnet_ros.bench.detector_process import cpu_seconds, detector_process
 from amtnet_ros.bench.pipeline import moving_texture, quantiles
 from amtnet_ros.errors import UserError
 from amtnet_ros.msg import ActionTubeArray, Latency
 from amtnet_ros.pipeline import STAGES
 from amtnet_ros.ros.conversions import image_from_rgb
-from amtnet_ros.ros.domain import free_domain
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.qos import PICTURES, RESULTS
 
@@ -96,22 +92,16 @@ def measure_idle(model: str, device: str, seconds: float) -> float:
 @contextmanager
 def running(model: str, device: str) -> Iterator[tuple[BenchCamera, subprocess.Popen[bytes]]]:
     """A camera, and an active detector in a process of its own, in a ROS domain of their own."""
-    environment = {"ROS_DOMAIN_ID": str(free_domain()), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    os.environ.update(environment)
-    parameters = [word for name, value in (("model", model), ("device", device)) for word in ("-p", f"{name}:={value}")]
-    command = [sys.executable, "-m", "amtnet_ros.ros.detector_node", "--ros-args", "-p", "autostart:=true", *parameters]
-    remap = ["-r", "image:=/camera/image_raw", "--log-level", "error"]
-    detector = subprocess.Popen([*command, *remap], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    rclpy.init()
-    camera = BenchCamera()
-    try:
-        _await(camera, detector)
-        yield camera, detector
-    finally:
-        camera.destroy_node()
-        rclpy.try_shutdown()
-        detector.send_signal(signal.SIGINT)
-        detector.wait(30)
+    remap = ("-r", "image:=/camera/image_raw", "--log-level", "error")
+    with detector_process({"model": model, "device": device}, *remap) as detector:
+        rclpy.init()
+        camera = BenchCamera()
+        try:
+            _await(camera, detector)
+            yield camera, detector
+        finally:
+            camera.destroy_node()
+            rclpy.try_shutdown()
 
 
 def _await(camera: BenchCamera, detector: subprocess.Popen[bytes]) -> None:
@@ -131,12 +121,6 @@ def _deactivate(camera: BenchCamera) -> None:
     rclpy.spin_until_future_complete(camera, change, timeout_sec=READY)
     if (answer := change.result()) is None or not answer.success:
         raise UserError("the detector was not deactivated")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of all threads of the process, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:

@@ -15,6 +15,8 @@ BENCHES: dict[str, tuple[str, str]] = {
         "amtnet_ros.bench.node:bench_node",
         "The detector through DDS: from an image's stamp to its tubes.",
     ),
+    "transport": ("amtnet_ros.bench.transport:bench_transport", "How many images arrive, by size and way."),
+    "soak": ("amtnet_ros.bench.soak:bench_soak", "A day on a robot: everything that goes wrong, and what is left."),
     "eval": ("amtnet_ros.bench.scoring:bench_eval", "Scoring of tubes: the whole UCF-101-24 test set."),
     "tubes": ("amtnet_ros.bench.tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
     "switch": ("amtnet_ros.bench.switch:bench_switch", "How soon a person who does something else now is said to."),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import whole_folder, write_whole
-from amtnet_ros.inference.card import CARD, ModelCard, content_of, file_hash, read_card
+from amtnet_ros.inference.card import CARD, ModelCard, content_of, read_card
+from amtnet_ros.inference.graph_file import file_hash
 
 
 @contextmanager

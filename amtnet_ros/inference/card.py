@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from amtnet_ros.contracts import NOBODY, OTHER
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 from amtnet_ros.files import read_json
+from amtnet_ros.inference.graph_file import check_file, file_hash
 from amtnet_ros.inference.reading import read, within, written
 
 CARD = "card.json"
@@ -19,6 +21,10 @@ ENCODE, ENCODE_INT8, DETECT = "encode.onnx", "encode.int8.onnx", "detect.onnx"
 ACTOR, ACTOR_INT8 = "actor.onnx", "actor.int8.onnx"
 PEOPLE = "people.npz"
 FORMAT = 1
+LARGEST = 4096
+"""Pixels of a side that a network may look at."""
+_MOST_BYTES = 1 << 20  # of a card
+_LONGEST_LABEL, _MOST_LABELS = 100, 10_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class FlowCard:
     working_size: tuple[int, int] = (320, 240)
     encoding: Literal["128+16*(u,v,|uv|)"] = "128+16*(u,v,|uv|)"
     placement: Literal["past", "causal", "centred"] = "past"
-    length: int = within(5, least=1)
+    length: int = within(5, least=1, most=64)
 
 
 @dataclass(frozen=True)
@@ -98,10 +104,10 @@ class ActorCard:
     training, accuracy: as the card's own. int8: present where the folder also holds an 8-bit form.
     """
 
-    picture_size: int = within(172, least=1)
+    picture_size: int = within(172, least=1, most=LARGEST)
     answers: tuple[str, ...]
     actions: tuple[str, ...] | None = None
-    n_names: int = within(600, least=1)
+    n_names: int = within(600, least=1, most=10_000)
     rule: ActorRule
     origin: str
     licence: str
@@ -133,13 +139,13 @@ class ModelCard:
     name: str
     description: str = ""
     actions: tuple[str, ...] = within(called="labels")
-    image_size: int = within(300, least=32)
+    image_size: int = within(300, least=32, most=LARGEST)
     streams: tuple[Literal["rgb", "flow"], ...]
     fusion: Literal["sum", "mean", "concat", "late", "none"]
     trunk: str
-    motion_stride: int = within(1, least=1)
-    delta: int = within(1, least=1)
-    rate: float = within(30.0, above=0)
+    motion_stride: int = within(1, least=1, most=64)
+    delta: int = within(1, least=1, most=64)
+    rate: float = within(30.0, least=0.1, most=1000)
     flow: FlowCard | None = None
     normalisation: dict[str, Normalisation]
     training: Training
@@ -183,11 +189,13 @@ def read_card(folder: Path) -> ModelCard:
         raise UserError(f"no such model folder: {folder}")
     if not path.exists():
         raise UserError(f"{folder}: not a model folder (it has no {CARD})")
-    content = read_json(path)
+    content = read_json(path, _MOST_BYTES)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and values")
     if content.get("format", FORMAT) != FORMAT:
-        raise UserError(f"{path}: format {content['format']} is not known here (known: {FORMAT}); update amtnet_ros")
+        raise UserError(
+            f"{path}: format {quoted(content['format'])} is not known here (known: {FORMAT}); update amtnet_ros"
+        )
     if content.pop("motion_trunk", None) is not None:  # a key of the tag with-all-variants, null in most cards
         raise UserError(f"{path}: its streams have two kinds of trunks, which this version does not know")
     try:
@@ -208,15 +216,6 @@ def content_of(card: ModelCard) -> dict[str, Any]:
     """What the card's file holds."""
     content: dict[str, Any] = written(card)
     return content
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def model_folders() -> list[Path]:
@@ -254,17 +253,18 @@ def _check_sense(path: Path, card: ModelCard) -> None:
     """What single fields cannot show."""
     if not card.actions or any(not label.strip() for label in card.actions):
         raise UserError(f"{path}: labels: there must be at least one, none of them empty")
-    twice = {label for label in card.actions if card.actions.count(label) > 1}
-    if twice:
-        raise UserError(f"{path}: labels: '{sorted(twice)[0]}' stands there twice")
+    if len(card.actions) > _MOST_LABELS or max(map(len, card.labels)) > _LONGEST_LABEL:
+        raise UserError(f"{path}: labels: there may be {_MOST_LABELS}, of {_LONGEST_LABEL} characters")
+    if twice := [label for label, count in Counter(card.actions).items() if count > 1]:
+        raise UserError(f"{path}: labels: '{min(twice)}' stands there twice")
     if card.streams not in (("rgb",), ("flow",), ("rgb", "flow")):
         raise UserError(f"{path}: streams: must be rgb, flow, or both in this order, not {list(card.streams)}")
     if set(card.normalisation) != set(card.streams):
         raise UserError(f"{path}: normalisation: must be given for {' and '.join(card.streams)}, and nothing else")
     if ("flow" in card.streams) != (card.flow is not None):
         raise UserError(f"{path}: flow: needed with a motion stream, and only then")
-    if card.flow is not None and min(card.flow.working_size) < 16:
-        raise UserError(f"{path}: flow.working_size: must be at least 16x16, not {list(card.flow.working_size)}")
+    if card.flow is not None:
+        _check_flow(path, card.flow)
     graphs = [ENCODE, DETECT, *([ENCODE_INT8] if card.int8 else [])]
     if card.actor is not None:
         _check_actor(path, card, card.actor)
@@ -286,16 +286,25 @@ def _check_actor(path: Path, card: ModelCard, actor: ActorCard) -> None:
         raise UserError(f"{path}: actor.rule: w_light, w_taught and w_names must sum to 1")
 
 
+def _check_flow(path: Path, flow: FlowCard) -> None:
+    if not 16 <= min(flow.working_size) <= max(flow.working_size) <= LARGEST:
+        raise UserError(
+            f"{path}: flow.working_size: must be at least 16x16, and {LARGEST} a side at most, not "
+            f"{list(flow.working_size)}"
+        )
+    if flow.engine.startswith("onnx") or flow.engine.count(":") > 1:
+        raise UserError(f"{path}: flow.engine: {quoted(flow.engine)} names a file, which a card must not")
+
+
 def _check_files(folder: Path, card: ModelCard) -> None:
     for name, expected in card.files.items():
         path = folder / name
-        if Path(name).name != name:
-            raise UserError(f"{folder / CARD}: files: '{name}' is not a plain file name")
-        if not path.is_file():
-            raise UserError(f"{folder}: '{name}' is missing; the model is incomplete, copy or export it again")
+        if Path(name).name != name or name == ".." or len(name) > 255:
+            raise UserError(f"{folder / CARD}: files: {quoted(name)} is not a plain file name")
         try:
+            check_file(path)
             found = file_hash(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
         if found != expected.lower():
-            raise UserError(f"{path}: damaged or changed: SHA-256 {found[:12]}…, the card says {expected[:12]}…")
+            raise UserError(f"{path}: damaged or changed: SHA-256 {found[:12]}…, the card says {quoted(expected[:12])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +18,13 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import Look
 from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ModelCard
 from amtnet_ros.inference.device import provider_chain
-from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
+from amtnet_ros.inference.onnxruntime_session import check_provider, first_run, make_session
 
 INPUTS = ("pictures", "memory", "earlier", "count")
 OUTPUTS = ("answers", "names", "features", "memory_out")
 NUMBERS = {f"tensor({name})": np.dtype(kind) for name, kind in (("float", "f4"), ("float16", "f2"), ("uint8", "u1"))}
 """What a memory may consist of: an 8-bit graph remembers bytes."""
+_MOST_REMEMBERED = 1 << 26  # numbers
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class OnnxRuntimeActorEngine:
         inputs = _check_graph(file, actor, self._session)
         self.n_features = int(inputs["earlier"].shape[1])
         self._empty = np.zeros(inputs["memory"].shape[1:], NUMBERS[inputs["memory"].type])
-        self._warm_up(at_once)
+        with first_run(file):
+            self._warm_up(at_once)
 
     def look(self, pictures: UInt8, memories: Sequence[_Memory | None], earlier: Float32, count: Float32) -> Look:
         binding = self._session.io_binding()
@@ -107,6 +110,10 @@ def _check_graph(file: Path, actor: ActorCard, session: ort.InferenceSession) ->
     lacking = [name for name in INPUTS if name not in inputs] + [name for name in OUTPUTS if name not in outputs]
     if lacking or inputs["memory"].type not in NUMBERS:
         raise UserError(f"{file}: has no '{(lacking or ['memory'])[0]}'; not a graph of this package's actor stream")
+    memory, features = inputs["memory"].shape[1:], inputs["earlier"].shape[1:]
+    known = len(features) == 1 and all(isinstance(side, int) and side > 0 for side in (*memory, *features))
+    if not known or max(math.prod(memory), *features) > _MOST_REMEMBERED:
+        raise UserError(f"{file}: remembers {memory} and {features} of each person; not a graph of this package's")
     side = actor.picture_size
     for node, shape in (
         (inputs["pictures"], [side, side, 3]),

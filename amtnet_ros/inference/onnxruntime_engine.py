@@ -19,7 +19,7 @@ from amtnet_ros.inference.card import DETECT, ENCODE, ENCODE_INT8, ModelCard
 from amtnet_ros.inference.contract import Encoded, Selection
 from amtnet_ros.inference.device import provider_chain, resize_chain
 from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
-from amtnet_ros.inference.onnxruntime_session import check_provider, make_session
+from amtnet_ros.inference.onnxruntime_session import check_provider, first_run, make_session
 from amtnet_ros.inference.resize import ResizePlacement, resize_on_host, resizes_on_device
 from amtnet_ros.inference.selection import Survivors, check_pair, network_inputs, to_micro_tubes
 
@@ -73,7 +73,8 @@ class OnnxRuntimeEngine:
         self.provider = check_provider(self._encode, device, device.provider)
         _check_graphs(folder, encode, card, self._encode, self._detect)
         self._resize = _make_resize(card, device, threads, resizes_on_device(resize, device.kind != "cpu"))
-        self._warm_up()
+        with first_run(folder):
+            self._warm_up()
 
     def encode(self, frame: Frame, flow_stack: UInt8 | None) -> Encoded:
         return self.encode_batch([frame], [flow_stack])[0]
@@ -163,12 +164,15 @@ def _check_graphs(
         for name in ("first", "second"):
             if name not in found:
                 raise UserError(f"{path}: has no '{name}'; not a graph of this package")
-            if found[name].shape[2] != card.values:
+            shape = found[name].shape
+            if len(shape) != 3:
+                raise UserError(f"{path}: '{name}' is of {len(shape)} dimensions; not a graph of this package")
+            if shape[2] != card.values:
                 raise UserError(
-                    f"{path}: '{name}' has {found[name].shape[2]} values a prior, but the card's {len(card.actions)} "
+                    f"{path}: '{name}' has {shape[2]} values a prior, but the card's {len(card.actions)} "
                     f"labels ({card.fusion} fusion) make {card.values}"
                 )
-    priors = [nodes[0].shape[1] for nodes in (encode.get_outputs(), detect.get_inputs())]
+    priors = [each[0].shape[1] if each[0].shape else None for each in (encode.get_outputs(), detect.get_inputs())]
     if priors[0] != priors[1]:
         both = f"{file.name} has {priors[0]} priors, {DETECT} has {priors[1]}"
         raise UserError(f"{folder}: {both}; export the model again")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,15 @@ def make_session(path: Path, chain: list[tuple[str, dict[str, Any]]], threads: i
     return session
 
 
+@contextmanager
+def first_run(path: Path) -> Iterator[None]:
+    """For what a graph that was loaded, but never run, can raise. It becomes UserError."""
+    try:
+        yield
+    except Exception as error:  # as above, and MemoryError where the memory is limited
+        raise UserError(f"{path}: ONNX Runtime cannot run it ({_one_line(error)})") from error
+
+
 def check_provider(session: ort.InferenceSession, device: Device, expected: str) -> str:
     """The provider in use. Raises UserError where ONNX Runtime quietly took another than was asked for."""
     used = str(session.get_providers()[0])
@@ -44,6 +55,6 @@ def check_provider(session: ort.InferenceSession, device: Device, expected: str)
 
 
 def _one_line(error: Exception) -> str:
-    """ONNX Runtime's message without its status codes and source positions."""
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
-    return " ".join(text.split())[:200]
+    """ONNX Runtime's message without its status codes and what cannot be printed."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)) or type(error).__name__
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:200]

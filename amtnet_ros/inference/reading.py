@@ -12,11 +12,12 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 
 Record = TypeVar("Record")
 
 _MISSING = dataclasses.MISSING
+_LONGEST_KEY = 60  # characters that are shown of one
 _WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -67,7 +68,7 @@ def _record(kind: Any, content: Any, where: str) -> Any:
     prefix = f"{where}." if where else ""
     for key in content:
         if key not in fields:
-            raise UserError(f"{prefix}{key}: no such key; there are {', '.join(fields)}")
+            raise UserError(f"{prefix}{_shown(key)}: no such key; there are {', '.join(fields)}")
     hints = get_type_hints(kind)
     values = {}
     for key, field in fields.items():
@@ -89,14 +90,17 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _value(inner, value, where)
     if origin is Literal:
         if value not in arguments:
-            raise UserError(f"{where}: {value!r} is none of {', '.join(map(repr, arguments))}")
+            raise UserError(f"{where}: {quoted(value)} is none of {', '.join(map(repr, arguments))}")
         return value
     if origin is tuple:
         return _tuple(arguments, value, where)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise UserError(f"{where}: must hold keys and values, not {value!r}")
-        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+            raise UserError(f"{where}: must hold keys and values, not {quoted(value)}")
+        for key in value:
+            if not key.isprintable():
+                raise UserError(f"{where}: {quoted(key)} holds characters that cannot be printed")
+        return {key: _value(arguments[1], item, f"{where}.{_shown(key)}") for key, item in value.items()}
     if dataclasses.is_dataclass(kind):
         return _record(kind, value, where)
     return _plain(kind, value, where)
@@ -104,7 +108,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
 
 def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
-        raise UserError(f"{where}: must be a list, not {value!r}")
+        raise UserError(f"{where}: must be a list, not {quoted(value)}")
     if kinds[-1] is Ellipsis:
         kinds = kinds[:1] * len(value)
     if len(value) != len(kinds):
@@ -116,15 +120,22 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     """A string, number or truth value. A whole number is a number as well; a truth value is neither."""
     fits = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (kind is bool)
     if not fits or (kind is float and not math.isfinite(value)):
-        raise UserError(f"{where}: must be {_WORDS[kind]}, not {value!r}")
+        raise UserError(f"{where}: must be {_WORDS[kind]}, not {quoted(value)}")
+    if kind is str and not value.isprintable():
+        raise UserError(f"{where}: {quoted(value)} holds characters that cannot be printed")
     return float(value) if kind is float else value
 
 
 def _check_bounds(bounds: Mapping[str, Any], value: Any, where: str) -> None:
     least, above, most = bounds.get("least"), bounds.get("above"), bounds.get("most")
     if least is not None and value < least:
-        raise UserError(f"{where}: must be {least:g} or more, not {value!r}")
+        raise UserError(f"{where}: must be {least:g} or more, not {quoted(value)}")
     if above is not None and value <= above:
-        raise UserError(f"{where}: must be more than {above:g}, not {value!r}")
+        raise UserError(f"{where}: must be more than {above:g}, not {quoted(value)}")
     if most is not None and value > most:
-        raise UserError(f"{where}: must be {most:g} or less, not {value!r}")
+        raise UserError(f"{where}: must be {most:g} or less, not {quoted(value)}")
+
+
+def _shown(key: str) -> str:
+    """A key as it may stand in a line."""
+    return key if key.isprintable() and len(key) <= _LONGEST_KEY else quoted(key)

@@ -30,7 +30,7 @@ def axes_of(points: Float32) -> NDArray[np.float32]:
     rows, columns = np.divmod(known, points.shape[1])
     if len(known) < _LEAST or len(set(rows.tolist())) < 2 or len(set(columns.tolist())) < 2:
         return OPTICAL
-    sample = points.reshape(-1, 3)[known]
+    sample = points.reshape(-1, 3)[known].astype(np.float64)
     for axes in (OPTICAL, BODY):
         if _fit(sample @ axes.T, rows, columns):
             return axes
@@ -40,7 +40,7 @@ def axes_of(points: Float32) -> NDArray[np.float32]:
     )
 
 
-def _fit(points: Float32, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> bool:
+def _fit(points: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> bool:
     """Whether points (n, 3), of those rows and columns, are what a camera sees that looks along z."""
     ahead = points[:, 2] > 0
     if ahead.mean() < _AHEAD:
@@ -49,8 +49,8 @@ def _fit(points: Float32, rows: NDArray[np.int64], columns: NDArray[np.int64]) -
     return _correlation(right, columns[ahead]) > _ALONG and _correlation(down, rows[ahead]) > _ALONG
 
 
-def _correlation(first: Float32, second: NDArray[np.int64]) -> float:
+def _correlation(first: NDArray[np.float64], second: NDArray[np.int64]) -> float:
     """Pearson's; 0 where one of them does not vary."""
-    a, b = first.astype(np.float64) - first.mean(dtype=np.float64), second - second.mean()
+    a, b = first - first.mean(), second - second.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale > 0 else 0.0

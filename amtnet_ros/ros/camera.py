@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -21,6 +23,8 @@ from amtnet_ros.ros.outputs import Outputs
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 from amtnet_ros.ros.worker import Done, Step, Worker
+
+Found = TypeVar("Found")
 
 _RECTIFIED = re.compile(r"/([^/]*_)?rect[^/]*$")
 """Topics of images without distortion, as image_pipeline names them: image_rect, image_rect_color …"""
@@ -186,19 +190,30 @@ class CameraChannel:
 
     def _in_space(self, step: Step) -> tuple[Intrinsics | None, ActorPlaces | None]:
         """The camera's intrinsics, and where the actors are. What goes wrong here costs the places, never the tubes."""
-        intrinsics, places = None, None
+        intrinsics = self._tried(lambda: self._intrinsics(step))
+        return intrinsics, self._tried(lambda: self._places(step, intrinsics))
+
+    def _intrinsics(self, step: Step) -> Intrinsics | None:
+        info = self._info
+        return None if info is None else intrinsics_from_info(info, step.update.image_size, self._rectified)
+
+    def _places(self, step: Step, intrinsics: Intrinsics | None) -> ActorPlaces | None:
+        if (depth := self._depth) is None:
+            return None
+        places = depth.places(step.update, intrinsics)
+        readable = intrinsics is not None or not depth.needs_intrinsics
+        self.monitor.on_depth(depth.distance(step.update.stamp), places is not None, readable)
+        return places
+
+    def _tried(self, attempt: Callable[[], Found | None]) -> Found | None:
+        """What an attempt finds; None where it fails, of which the monitor is told."""
         try:
-            if self._info is not None:
-                intrinsics = intrinsics_from_info(self._info, step.update.image_size, self._rectified)
-            if (depth := self._depth) is not None:
-                places = depth.places(step.update, intrinsics)
-                readable = intrinsics is not None or not depth.needs_intrinsics
-                self.monitor.on_depth(depth.distance(step.update.stamp), places is not None, readable)
+            return attempt()
         except UserError as error:
             self.monitor.on_depth_refused(error)
         except Exception as error:
             self.monitor.on_defect(error)
-        return intrinsics, places
+        return None
 
     def _seconds_since(self, stamp: int) -> float:
         return float(self._node.get_clock().now().nanoseconds - stamp) / 1e9

@@ -7,23 +7,40 @@ from typing import NamedTuple
 from sensor_msgs.msg import CameraInfo
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.places import Intrinsics
+from amtnet_ros.ros.places import Intrinsics, same_shape
+
+_PIXELS = 1e6  # no camera has a focal length of more, or of less than the inverse, or its centre further away
 
 
 def intrinsics_from_info(info: CameraInfo, image_size: tuple[int, int], rectified: bool) -> Intrinsics | None:
     """The intrinsics in pixels of images of that (width, height); None where the camera is not calibrated.
 
     K (of rectified images: P) is given in pixels of the full resolution. The images show the region of interest of it,
-    at the resolution that binning leaves, or another to which a driver has scaled them. Raises UserError for a region
-    that does not lie in the full image.
+    at the resolution that binning leaves, or another to which a driver has scaled them. Raises UserError for numbers
+    that are no calibration, for a region that does not lie in the full image, and for images of another shape.
     """
-    matrices = {"k": (info.k[0], info.k[4], info.k[2], info.k[5]), "p": (info.p[0], info.p[5], info.p[2], info.p[6])}
-    fx, fy, cx, cy = matrices["p" if (rectified or not info.k[0] > 0) and info.p[0] > 0 else "k"]
-    if not (fx > 0 and fy > 0):
+    chosen = _calibration(info, rectified)
+    if chosen is None:
         return None
+    fx, fy, cx, cy = chosen
     region = _region(info, image_size)
     zoom_x, zoom_y = image_size[0] / region.width, image_size[1] / region.height
     return Intrinsics(fx * zoom_x, fy * zoom_y, (cx - region.left) * zoom_x, (cy - region.top) * zoom_y)
+
+
+def _calibration(info: CameraInfo, rectified: bool) -> tuple[float, float, float, float] | None:
+    """Focal lengths and centre, x and y each, by K or P; where one of them is zero, i.e. missing, by the other."""
+    k = [float(info.k[place]) for place in (0, 4, 2, 5)]
+    p = [float(info.p[place]) for place in (0, 5, 2, 6)]
+    name, chosen = ("P", p) if (rectified or not any(k[:2])) and any(p[:2]) else ("K", k)
+    if not any(chosen[:2]):
+        return None
+    if not (all(abs(each) < _PIXELS for each in chosen) and min(chosen[:2]) > 1 / _PIXELS):
+        raise UserError(
+            f"CameraInfo whose {name} has the focal lengths {chosen[0]:g}, {chosen[1]:g} and the centre {chosen[2]:g}, "
+            f"{chosen[3]:g}: no calibration; calibrate the camera, or let its driver send zeros"
+        )
+    return chosen[0], chosen[1], chosen[2], chosen[3]
 
 
 class _Region(NamedTuple):
@@ -38,6 +55,18 @@ class _Region(NamedTuple):
 def _region(info: CameraInfo, image_size: tuple[int, int]) -> _Region:
     """What part of the full image the images show."""
     full = _Region(0, 0, info.width or image_size[0], info.height or image_size[1])
+    region, binning = _cropped(info, full, image_size), (max(1, info.binning_x), max(1, info.binning_y))
+    binned = (max(1, region.width // binning[0]), max(1, region.height // binning[1]))
+    if not (same_shape(image_size, (region.width, region.height)) or same_shape(image_size, binned)):
+        raise UserError(
+            f"CameraInfo for {region.width}x{region.height}, but the images are {image_size[0]}x{image_size[1]}: of "
+            "another shape, so that nobody knows which part they show; it must be the info of these images"
+        )
+    return region
+
+
+def _cropped(info: CameraInfo, full: _Region, image_size: tuple[int, int]) -> _Region:
+    """The region of interest, where there is one and the images show it alone."""
     roi = info.roi
     if not (roi.width and roi.height):
         return full

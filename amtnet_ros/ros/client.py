@@ -93,10 +93,9 @@ class ActionClient:
         self._people: dict[tuple[UUID, int], Action] = {}
         self._heard_at = -math.inf
         self._newest = 0
-        self._doubts = _Doubts(node)
+        self._doubts = _Doubts(node, topic)
         self._subscription = node.create_subscription(ActionTubeArray, topic, self._on_tubes, RESULTS)
-        beside = self._subscription.topic_name.rsplit("/", 1)[0]
-        self._labels = node.create_subscription(LabelInfo, f"{beside}/action_labels", self._on_labels, LATCHED)
+        self._labels = node.create_subscription(LabelInfo, _beside(node, topic), self._on_labels, LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_LOOK, self._watch, clock=steady)
 
@@ -195,11 +194,25 @@ class ActionClient:
             self._on_end(action)
 
 
-class _Doubts:
-    """Says what keeps a client from hearing: once, and again when it was gone and comes back."""
+def _beside(node: Node, topic: str) -> str:
+    """The topic of the labels that belong to the tubes on a topic; both as they are to be subscribed to.
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    Who remaps the labels as well has said where they are; else they are beside the tubes, wherever those are.
+    """
+    labels = "/".join([*topic.split("/")[:-1], "action_labels"])
+    if node.resolve_topic_name(labels) != node.resolve_topic_name(labels, only_expand=True):
+        return labels
+    return f"{node.resolve_topic_name(topic).rsplit('/', 1)[0]}/action_labels"
+
+
+class _Doubts:
+    """Says what keeps a client from hearing: once, and again when it was gone and comes back.
+
+    subscribed: to what name: rclpy remaps what it is asked about, so that a resolved name would be remapped twice.
+    """
+
+    def __init__(self, node: Node, subscribed: str) -> None:
+        self._node, self._subscribed = node, subscribed
         self._since = self._looked = time.monotonic()
         self._said: dict[str, float] = {}
 
@@ -232,7 +245,7 @@ class _Doubts:
         if now - self._since < _INTRODUCTION or now - self._looked < _SEARCH:
             return
         self._looked = now
-        found = self._node.get_publishers_info_by_topic(topic)
+        found = self._node.get_publishers_info_by_topic(self._subscribed)
         who = sorted({f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in found})
         last = f"for {seconds:.1f} s" if math.isfinite(seconds) else "so far"
         if who:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.contracts import UInt8
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 from amtnet_ros.media.decoding import decoded
 from amtnet_ros.media.pictures import jpeg
 
@@ -122,7 +122,7 @@ def _checked(message: Image) -> Encoding:
     if name in _REFUSED:
         raise UserError(f"image with encoding '{name}' {_REFUSED[name]}")
     if name not in ENCODINGS:
-        raise UserError(f"image with unknown encoding '{name}'; understood are {', '.join(ENCODINGS)}")
+        raise UserError(f"image with unknown encoding {quoted(name)}; understood are {', '.join(ENCODINGS)}")
     if width == 0 or height == 0:
         raise UserError(f"image of zero size, {width}x{height}; check the camera driver")
     encoding = ENCODINGS[name]
@@ -177,19 +177,17 @@ def rgb_from_compressed(message: CompressedImage) -> UInt8:
 
     Raises UserError if it is a depth image, or its data are empty or broken.
     """
+    what = f"compressed image of format {quoted(message.format)}"
     encoding = message.format.split(";")[0].strip()  # of the image that was compressed, where it is named
     if encoding in _REFUSED:
-        raise UserError(f"compressed image of format '{message.format}' {_REFUSED[encoding]}")
+        raise UserError(f"{what} {_REFUSED[encoding]}")
     if "compressedDepth" in message.format:
-        raise UserError(f"compressed image of format '{message.format}' {_REFUSED['16UC1']}")
+        raise UserError(f"{what} {_REFUSED['16UC1']}")
     if not len(message.data):
-        raise UserError(f"compressed image of format '{message.format}' with no bytes of data")
+        raise UserError(f"{what} with no bytes of data")
     image = decoded(message.data, upright=False)
     if image is None:
-        raise UserError(
-            f"compressed image of format '{message.format}' with {len(message.data)} bytes cannot be decoded; "
-            "JPEG and PNG are understood"
-        )
+        raise UserError(f"{what} with {len(message.data)} bytes cannot be decoded; JPEG and PNG are understood")
     return image
 
 

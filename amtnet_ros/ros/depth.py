@@ -15,7 +15,7 @@ from amtnet_ros.ros.axes import OPTICAL, axes_of
 from amtnet_ros.ros.depth_messages import check_cloud, check_depth, depth_from_image, points_from_cloud
 from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
-from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics, place_in_depth, place_in_points
+from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics, place_in_depth, place_in_points, same_shape
 from amtnet_ros.tube_boxes import newest_box
 
 _KEPT = 15  # messages; answers lag a few frames behind
@@ -58,12 +58,12 @@ class DepthInput:
         """Places of the tubes that have a box in the newest frame, in the frame of the depth message at its stamp.
 
         intrinsics: the camera's, None where they are not known. Returns None where no depth belongs to the step, or
-        depth images lack the intrinsics. Raises UserError for a cloud in unknown axes.
+        depth images lack the intrinsics. Raises UserError for a cloud in unknown axes, and for another view.
         """
         message = self._nearest(update.stamp)
         if message is None or (self.needs_intrinsics and intrinsics is None):
             return None
-        locate = _locator(message, update.image_size, intrinsics)
+        locate = locator(message, update.image_size, intrinsics)
         places: dict[int, ActorPlace] = {}
         for tube in update.tubes:
             box = newest_box(tube, update.stamp)
@@ -79,7 +79,14 @@ class DepthInput:
         return nearest if nearest is not None and distance(nearest) <= round(self.tolerance * 1e9) else None
 
 
-def _locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsics: Intrinsics | None) -> Locate:
+def locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsics: Intrinsics | None) -> Locate:
+    """What finds places by that depth, of images of that (width, height); intrinsics: needed for depth images only.
+
+    Raises UserError for a message that cannot be used, a cloud in unknown axes, and depth of another view.
+    """
+    if not same_shape(image_size, (message.width, message.height)):
+        what = f"depth of {message.width}x{message.height} for images of {image_size[0]}x{image_size[1]}"
+        raise UserError(f"{what}: another shape, so another view; places need depth that is aligned with the images")
     if isinstance(message, PointCloud2):
         points = points_from_cloud(message)
         axes = axes_of(points)

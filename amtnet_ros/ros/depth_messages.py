@@ -6,16 +6,17 @@ import numpy as np
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 
 _DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # kind, metres a unit
 _AXES = ("x", "y", "z")
+_SINGLE = (0, 1)  # counts of a field that holds one value: some drivers leave it at nothing
 
 
 def check_depth(message: Image) -> None:
     """Raises UserError for an encoding that is no depth, or where size, step and data do not fit together."""
     if message.encoding not in _DEPTHS:
-        raise UserError(f"depth image with encoding '{message.encoding}'; understood are {', '.join(_DEPTHS)}")
+        raise UserError(f"depth image with encoding {quoted(message.encoding)}; understood are {', '.join(_DEPTHS)}")
     row = message.width * _depth_kind(message).itemsize
     _check_size("depth image", message, message.step, row)
 
@@ -35,9 +36,10 @@ def check_cloud(message: PointCloud2) -> None:
     """Raises UserError for a cloud that is not organised or lacks float32 x, y, z, or whose sizes do not fit."""
     offsets = _float_fields(message)
     if message.height < 2 or not set(_AXES) <= offsets.keys():
+        floats = quoted(", ".join(offsets)) if offsets else "none"
         raise UserError(
-            f"point cloud of height {message.height} with float fields {', '.join(offsets) or 'none'}; places need an "
-            "organised cloud (one point for each pixel) with x, y, z"
+            f"point cloud of height {message.height} with float fields {floats}; places need an organised cloud (one "
+            "point for each pixel) with x, y, z"
         )
     needed = max(offsets[axis] for axis in _AXES) + 4
     if message.point_step < needed:
@@ -69,8 +71,13 @@ def _depth_kind(message: Image) -> np.dtype[np.generic]:
 
 
 def _float_fields(message: PointCloud2) -> dict[str, int]:
-    """Byte offsets in a point of the fields that are float32."""
-    return {field.name: field.offset for field in message.fields if field.datatype == PointField.FLOAT32}
+    """Byte offsets in a point of the fields that are one float32 each. Raises UserError where a name is there twice."""
+    names = [field.name for field in message.fields]
+    for axis in _AXES:
+        if names.count(axis) > 1:
+            raise UserError(f"point cloud with {names.count(axis)} fields that are called {axis}; places need one")
+    floats = [each for each in message.fields if each.datatype == PointField.FLOAT32 and each.count in _SINGLE]
+    return {field.name: field.offset for field in floats}
 
 
 def _check_size(what: str, message: Image | PointCloud2, step: int, row: int) -> None:

@@ -120,7 +120,7 @@ class DetectorNode(LifecycleNode):
             return str(error)
         except Exception as error:
             self.get_logger().debug(traceback.format_exc())
-            return f"{type(error).__name__}: {error}"
+            return f"{type(error).__name__}: {' '.join(str(error).split())}"
         return ""
 
     def _configure(self) -> None:

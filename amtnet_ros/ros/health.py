@@ -13,6 +13,7 @@ from amtnet_ros.stream import Admission
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _MISSES = 5  # steps without depth, or images with stamps that stand still, in a row: fewer happen
+_MOST_LOST = 0.05  # share of the messages that may be lost without a word
 _GAPS = 3  # images in a row that come too late; more would keep the user waiting
 
 
@@ -32,6 +33,24 @@ class Rate:
         """Of the events in the window; 0 with fewer than two."""
         recent = [when for when in tuple(self._times) if when > time.monotonic() - self._window]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+
+
+class Losses:
+    """Which messages of a topic were lost on the way, of those of the last few seconds."""
+
+    _WINDOW = 10.0  # seconds
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[float, bool]] = deque(maxlen=10_000)
+
+    def note(self, lost: bool, count: int = 1) -> None:
+        """So many messages arrived, or were lost, now."""
+        self._events.extend([(time.monotonic(), lost)] * min(count, 1000))
+
+    def counts(self) -> tuple[int, int]:
+        """How many were lost, and how many were sent."""
+        recent = [lost for when, lost in tuple(self._events) if when > time.monotonic() - self._WINDOW]
+        return sum(recent), len(recent)
 
 
 @dataclass
@@ -128,6 +147,7 @@ class TopicFacts:
     incompatible: the QoS policy in which a publisher and we disagree, or "".
     other_type: the type the topic is published with, if not ours, or "". elsewhere: other topics with our type.
     what: what its messages are, in the singular: image, or depth.
+    lost, sent: of the last seconds, as far as the middleware tells. size: bytes of the newest.
     """
 
     topic: str
@@ -138,6 +158,9 @@ class TopicFacts:
     other_type: str = ""
     elsewhere: Sequence[str] = ()
     what: str = "image"
+    lost: int = 0
+    sent: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +177,7 @@ def complaint_about_images(facts: TopicFacts, health: Health, limits: Limits) ->
     return (
         _why_silent(facts, limits.image_timeout)
         or _too_many_publishers(facts)
+        or _lost_on_the_way(facts)
         or _wrong_stamps(facts, health.stamps)
         or _wrong_age(facts, health.image_age, limits.max_image_age)
         or _too_far_apart(facts, health, limits.max_frame_gap)
@@ -162,7 +186,7 @@ def complaint_about_images(facts: TopicFacts, health: Health, limits: Limits) ->
 
 def complaint_about_depth(facts: TopicFacts, health: Health, tolerance: float, timeout: float) -> str:
     """The same for depth. tolerance: seconds that the stamps of depth and image may differ; timeout: of silence."""
-    if reason := _why_silent(facts, timeout) or _too_many_publishers(facts):
+    if reason := _why_silent(facts, timeout) or _too_many_publishers(facts) or _lost_on_the_way(facts):
         return reason
     if health.depth_away is None or health.depth_misses < _MISSES:
         return ""
@@ -204,6 +228,17 @@ def _too_many_publishers(facts: TopicFacts) -> str:
     return (
         f"{len(facts.publishers)} publishers on {facts.topic}: {', '.join(facts.publishers)}; what they send is taken "
         "for one camera's; give each a topic of its own, and see the parameter cameras"
+    )
+
+
+def _lost_on_the_way(facts: TopicFacts) -> str:
+    if facts.lost < _MISSES or facts.lost < _MOST_LOST * facts.sent:
+        return ""
+    return (
+        f"{facts.lost} of {facts.sent} messages on {facts.topic}, of {facts.size / 1e6:.1f} MB, were lost on the way; "
+        f"take them reliably (qos_overrides.{facts.topic}.subscription.reliability:=reliable), compressed "
+        "(image_transport:=compressed) or smaller, and start the camera with the package's Fast DDS profile, see "
+        "docs/ros.md"
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.subscription import Subscription
+from rclpy.utilities import get_rmw_implementation_identifier
 
-from amtnet_ros.ros.health import TopicFacts
+from amtnet_ros.ros.health import Losses, TopicFacts
 from amtnet_ros.ros.qos import NEWEST_IMAGE, SubscriptionEventCallbacks, overridable
 
 
@@ -28,14 +29,14 @@ class InputTopic:
         self._node, self._name, self._callback = node, name, callback
         self._called, self._what = called or name, what
         self._kind = f"sensor_msgs/msg/{kind.__name__}"
-        self._incompatible = ""
+        self._incompatible, self._losses, self._size = "", Losses(), 0
         self._last_at = time.monotonic()
         self._subscription: Subscription[Any] = node.create_subscription(
             kind,
             name,
             self._on_message,
             NEWEST_IMAGE,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
+            event_callbacks=self._event_callbacks(),
             qos_overriding_options=overridable(),
         )
 
@@ -56,6 +57,7 @@ class InputTopic:
             f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in found if each.topic_type == self._kind
         ]
         others = sorted({each.topic_type for each in found} - {self._kind})
+        lost, sent = self._losses.counts()
         return TopicFacts(
             self.topic,
             self._called,
@@ -65,6 +67,9 @@ class InputTopic:
             other_type=others[0] if others else "",
             elsewhere=self._elsewhere() if silence > 1.0 and not ours else (),
             what=self._what,
+            lost=lost,
+            sent=sent,
+            size=self._size,
         )
 
     def _elsewhere(self) -> tuple[str, ...]:
@@ -84,7 +89,18 @@ class InputTopic:
 
     def _on_message(self, message: Any) -> None:
         self._last_at = time.monotonic()
+        self._losses.note(lost=False)
+        self._size = len(getattr(message, "data", ()))
         self._callback(message)
+
+    def _event_callbacks(self) -> SubscriptionEventCallbacks:
+        """Not every middleware tells of losses, and to ask one that does not is an error."""
+        on_lost = self._on_lost if "fastrtps" in get_rmw_implementation_identifier() else None
+        return SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos, message_lost=on_lost)
+
+    def _on_lost(self, event: Any) -> None:
+        """Messages were lost on the way."""
+        self._losses.note(lost=True, count=event.total_count_change)
 
     def _on_incompatible_qos(self, event: Any) -> None:
         """A publisher and our subscription do not fit."""

@@ -11,7 +11,9 @@ from amtnet_ros.contracts import Float32
 
 _SAMPLES = 64  # rows and columns of a box that are looked at, at most
 _LEAST_VALID = 0.1  # share of the core's pixels that must have a depth
+_FARTHEST = 1e6  # metres; what is further away was not measured
 _TRIM = 0.02  # share of the points that are left out at either end of an extent
+_SHAPE_TOLERANCE = 0.05  # of width by height: sizes are rounded; 4:3 and 5:4 are further apart
 _LEAST_DEPTH = 0.3  # metres before and behind the median that still belong to the actor
 
 
@@ -45,6 +47,12 @@ class ActorPlaces:
     by_tube: Mapping[int, ActorPlace]
 
 
+def same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether pictures of these (width, height) may show the same view: one as wide for its height as the other."""
+    a, b = first[0] * second[1], second[0] * first[1]
+    return abs(a - b) <= _SHAPE_TOLERANCE * max(a, b)
+
+
 def place_in_depth(
     depth: Float32, box: Float32, image_size: tuple[int, int], intrinsics: Intrinsics, core: float = 0.5
 ) -> ActorPlace | None:
@@ -55,17 +63,18 @@ def place_in_depth(
     actor is looked for: further out there is more background. None where too few pixels of the core have a depth.
     """
     rows, columns = _samples(box, image_size, depth.shape)
-    z = depth[np.ix_(rows, columns)]
+    z = depth[np.ix_(rows, columns)].astype(np.float64)
     u = (columns + 0.5) * image_size[0] / depth.shape[1]
     v = (rows + 0.5) * image_size[1] / depth.shape[0]
-    x, y = (u[None, :] - intrinsics.cx) / intrinsics.fx * z, (v[:, None] - intrinsics.cy) / intrinsics.fy * z
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is no point
+        x, y = (u[None, :] - intrinsics.cx) / intrinsics.fx * z, (v[:, None] - intrinsics.cy) / intrinsics.fy * z
     return _place(np.stack([x, y, z], axis=-1), core)
 
 
 def place_in_points(points: Float32, box: Float32, image_size: tuple[int, int], core: float = 0.5) -> ActorPlace | None:
     """The same by an organised point cloud of the same view: (H, W, 3) metres, not finite where unknown."""
     rows, columns = _samples(box, image_size, points.shape[:2])
-    return _place(points[np.ix_(rows, columns)], core)
+    return _place(points[np.ix_(rows, columns)].astype(np.float64), core)
 
 
 def _samples(box: Float32, image_size: tuple[int, int], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +93,7 @@ def _samples(box: Float32, image_size: tuple[int, int], shape: tuple[int, ...]) 
 def _place(points: np.ndarray, core: float) -> ActorPlace | None:
     """From the points (h, w, 3) in the box. The median depth of the core says how far the actor is; what lies near that
     depth, in the whole box, is the actor."""
-    valid = np.isfinite(points).all(axis=-1) & (points[..., 2] > 0)
+    valid = (np.abs(points) < _FARTHEST).all(axis=-1) & (points[..., 2] > 0)
     height, width = valid.shape
     margin_y, margin_x = int(height * (1 - core) / 2), int(width * (1 - core) / 2)
     inner = (slice(margin_y, height - margin_y), slice(margin_x, width - margin_x))

@@ -15,10 +15,10 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from amtnet_ros.contracts import TubeUpdate, UInt8
+from amtnet_ros.contracts import TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
-from amtnet_ros.media.events import ActionEvents
+from amtnet_ros.media.events import ActionEvent, ActionEvents
 from amtnet_ros.media.findings import Findings
 from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.msg import ActionTubeArray
@@ -67,7 +67,7 @@ class RecorderNode(Node):
         super().__init__("recorder")
         self._files, self._compressed = files, compressed
         self._labels: dict[int, str] = {}
-        self._events = ActionEvents(self._labels) if events else None
+        self._events: dict[UUID, ActionEvents] | None = {} if events else None  # several detectors may publish
         self.steps = 0
         self.origin: int | None = None
         self.last_heard: float | None = None
@@ -96,8 +96,17 @@ class RecorderNode(Node):
         self._last_step = update.stamp
         self._heard(update.stamp)
         self._labels.update(labels)
-        for event in self._events.add(update) if self._events else ():
+        for event in self._new_events(update, session):
             say(event.line(self.origin or 0))
+
+    def _new_events(self, update: TubeUpdate, session: UUID) -> list[ActionEvent]:
+        """What begins and ends in a step of one session, if that is to be told."""
+        if self._events is None:
+            return []
+        events = self._events.setdefault(session, ActionEvents(self._labels))
+        if all(tube.state == TubeState.ENDED for tube in update.tubes):
+            del self._events[session]  # nothing goes on
+        return events.add(update)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         stamp = nanoseconds(message.header.stamp)

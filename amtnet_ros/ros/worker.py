@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -18,11 +19,14 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, time_message
-from amtnet_ros.stream import Admission, NewestSlot
+from amtnet_ros.stream import Admission, NewestSlot, Strays
 from amtnet_ros.stream.frames import DROPPED
 
+_SECOND = 1_000_000_000
 _HEADERS = 64  # of the newest images; answers lag a few frames behind
 _IMAGES = 16
+_FAR = 1.0  # seconds between two stamps beyond which the second is doubted
+_DOUBT = 0.5  # seconds after which one that is doubted is believed, where no other image tells
 _STOP_TIMEOUT = 1.5  # seconds for the image in progress
 
 
@@ -86,6 +90,7 @@ class Worker:
         self._listener = listener
         self._lock = threading.Lock()  # around every use of the pipeline, and the steps that result
         self._sources = _Sources()
+        self._strays: Strays[tuple[_Arrival, _Converted]] = Strays()
         self._slot: NewestSlot[_Arrival] | None = None
         self._thread: threading.Thread | None = None
         self._open = False
@@ -137,16 +142,43 @@ class Worker:
     def _run(self, slot: NewestSlot[_Arrival]) -> None:
         looked_at: float | None = None  # when the newest image was; None where no tube can be alive
         while not slot.closed:
-            arrival = slot.take(
-                None if looked_at is None else max(0.0, looked_at + self.image_timeout - time.monotonic())
-            )
+            arrival = slot.take(None if looked_at is None else max(0.0, looked_at + self._patience - time.monotonic()))
             image = self._converted(arrival) if arrival else None
+            silence = 0.0 if looked_at is None else time.monotonic() - looked_at
             if arrival and image:
-                self._try(arrival, image)
+                for each in self._belonging(arrival, image):
+                    self._try(*each)
                 looked_at = time.monotonic()
-            elif looked_at is not None and time.monotonic() - looked_at >= self.image_timeout and not slot.closed:
-                self._end(self.pipeline.finish)
-                looked_at = None
+            elif looked_at is not None and silence >= self._patience and not slot.closed:
+                for each in self._believed():
+                    self._try(*each)
+                if silence >= self.image_timeout:
+                    self._end(self.pipeline.finish)
+                    looked_at = None
+
+    @property
+    def _patience(self) -> float:
+        """Seconds without an image after which something is to be done."""
+        return min(_DOUBT, self.image_timeout) if self._strays.holds else self.image_timeout
+
+    def _belonging(self, arrival: _Arrival, image: _Converted) -> list[tuple[_Arrival, _Converted]]:
+        """What is to be looked at now: nothing, the image, or with it one whose stamp was doubted."""
+        stamp = nanoseconds(arrival.message.header.stamp)
+        far = round(max(_FAR, self.pipeline.options.max_frame_gap) * _SECOND)
+        with self._lock:
+            belonging, stray = self._strays.take(stamp, (arrival, image), far)
+        if stray is not None:
+            seconds = nanoseconds(stray[0].message.header.stamp) / _SECOND
+            self._tell(
+                self._listener.on_refused,
+                UserError(f"image with a stamp of {seconds:.3f} s, far from those before and after; check the driver"),
+            )
+        return belonging
+
+    def _believed(self) -> list[tuple[_Arrival, _Converted]]:
+        """The image whose stamp was doubted, where there is one: no other came that could tell."""
+        with self._lock:
+            return self._strays.believe()
 
     def _try(self, arrival: _Arrival, image: _Converted) -> None:
         """Look at an image, whatever comes of it."""
@@ -162,7 +194,7 @@ class Worker:
         """The image as the pipeline takes it. One that is no use costs itself, and no tube."""
         message, started = arrival.message, time.monotonic()
         try:
-            _check_stamp(nanoseconds(message.header.stamp))
+            _check_stamp(message.header.stamp)
             rgb = rgb_from(message)
         except UserError as error:
             self._tell(self._listener.on_refused, error)
@@ -177,16 +209,19 @@ class Worker:
         header = arrival.message.header
         stamp = nanoseconds(header.stamp)
         with self._lock:
-            session = self.pipeline.session  # the pipeline may begin a new one; what it then returns ends the old
+            session = self.pipeline.session  # the pipeline may begin a new one; what it then returns first ends the old
             updates = self.pipeline.push(stamp, image.rgb)
             admission = self.pipeline.admission
             if admission not in DROPPED:  # an image that is left out must not lend its header to another
                 self._sources.remember(stamp, header, image.rgb if self._listener.wants_images else None)
-            self._hand_on(updates, session)
+            ends = 1 if admission is Admission.RESTART else len(updates)
+            self._hand_on(updates[:ends], session)
+            self._hand_on(updates[ends:], self.pipeline.session)
             self._tell(self._listener.on_done, Done(header, admission, {**image.latency, **self.pipeline.latency}))
 
     def _end(self, how: Callable[[], list[TubeUpdate]]) -> None:
         with self._lock:
+            self._strays.reset()
             session = self.pipeline.session
             try:
                 *steps, end = how()
@@ -209,14 +244,17 @@ class Worker:
                 self._tell(self._listener.on_defect, error)
 
 
-def _check_stamp(stamp: int) -> None:
-    """Raises UserError for a stamp (ns) that no clock gives."""
+def _check_stamp(time: Time) -> None:
+    """Raises UserError for a stamp that no clock gives."""
+    stamp = nanoseconds(time)
     if stamp <= 0:
         said = f"{stamp / 1e9:g} s" if stamp else "zero"
         raise UserError(
             f"image with a stamp of {said}; does the camera's driver stamp its images, does /clock run if it uses "
             "simulated time?"
         )
+    if time.nanosec >= _SECOND:
+        raise UserError(f"image with a stamp of {time.nanosec} nanoseconds within a second; check the camera's driver")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from amtnet_ros.stream.frames import FrameStream
 from amtnet_ros.stream.gate import Admission, FrameGate
 from amtnet_ros.stream.pairs import PairMaker, frames_between
 from amtnet_ros.stream.slot import NewestSlot
+from amtnet_ros.stream.strays import Strays
 
 __all__ = [
     "AdaptiveDelta",
@@ -15,5 +16,6 @@ __all__ = [
     "NewestSlot",
     "PairMaker",
     "SceneCuts",
+    "Strays",
     "frames_between",
 ]

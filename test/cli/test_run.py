@@ -16,8 +16,9 @@ import pytest
 from broken_pictures import KINDS
 from click.testing import CliRunner
 from clips import write_clip
-from tiny import ROBOT_LABELS, make_robot_model
+from tiny import make_robot_model
 
+from amtnet_ros.bench.brightness_model import BRIGHTNESS_LABELS
 from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.errors import UserError
 
@@ -90,7 +91,7 @@ def test_models_are_listed_with_actions_and_figures_and_a_broken_one_with_the_re
     (models / "bad" / "detect.onnx").write_bytes(b"cut short")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     said = CliRunner().invoke(amtnet, ["models"], catch_exceptions=False).stdout
-    assert f"2 actions: {', '.join(ROBOT_LABELS)}" in said
+    assert f"2 actions: {', '.join(BRIGHTNESS_LABELS)}" in said
     assert "61.2  own:1 delta 1 accuracy %" in said
     assert "cannot be used: " in said
     assert "detect.onnx: damaged or changed" in " ".join(said.split())

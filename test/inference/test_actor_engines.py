@@ -14,8 +14,9 @@ from tiny import LABELS
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
-from amtnet_ros.inference.card import file_hash, read_card
+from amtnet_ros.inference.card import read_card
 from amtnet_ros.inference.factory import make_actor_engine
+from amtnet_ros.inference.graph_file import file_hash
 
 ENGINES = ("onnxruntime", "torch")
 

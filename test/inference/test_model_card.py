@@ -12,8 +12,9 @@ import pytest
 
 from amtnet_ros.deploy.folder import record_accuracy
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.card import file_hash, find_model, read_card
+from amtnet_ros.inference.card import find_model, read_card
 from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.graph_file import file_hash
 
 
 @pytest.fixture

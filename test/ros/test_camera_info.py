@@ -87,3 +87,52 @@ def test_without_calibration_there_are_no_intrinsics() -> None:
 def test_a_region_outside_of_the_image_is_refused() -> None:
     with pytest.raises(UserError, match="320x240 at 400, 0, which does not lie in it"):
         intrinsics_from_info(info_of((400, 0, 320, 240)), (320, 240), rectified=False)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, -600.0, 1e300, 1e-300])
+@pytest.mark.parametrize(("rectified", "matrix", "place"), [(False, "k", 0), (False, "k", 4), (True, "p", 5)])
+def test_focal_lengths_that_no_camera_has_are_refused(wrong: float, rectified: bool, matrix: str, place: int) -> None:
+    info = info_of()
+    values = np.array(getattr(info, matrix))
+    values[place] = wrong
+    setattr(info, matrix, values)
+    with pytest.raises(UserError, match=f"CameraInfo whose {matrix.upper()} has the focal lengths .*: no calibration"):
+        intrinsics_from_info(info, (640, 480), rectified)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
+def test_a_centre_that_is_nowhere_is_refused(wrong: float) -> None:
+    info = info_of()
+    info.k = [600.0, 0.0, 320.0, 0.0, 600.0, wrong, 0.0, 0.0, 1.0]
+    with pytest.raises(UserError, match="no calibration"):
+        intrinsics_from_info(info, (640, 480), rectified=False)
+
+
+def test_a_focal_length_of_zero_along_one_axis_is_no_calibration() -> None:
+    info = info_of()
+    info.k = [600.0, 0.0, 320.0, 0.0, 0.0, 240.0, 0.0, 0.0, 1.0]
+    with pytest.raises(UserError, match="focal lengths 600, 0 "):
+        intrinsics_from_info(info, (640, 480), rectified=False)
+
+
+@pytest.mark.parametrize(
+    ("roi", "binning", "size"),
+    [
+        ((0, 0, 0, 0), 0, (640, 360)),  # cut, by a driver that does not say so
+        ((0, 0, 0, 0), 0, (480, 640)),  # turned
+        ((0, 0, 0, 0), 2, (320, 180)),
+        ((160, 120, 160, 240), 0, (320, 240)),
+    ],
+)
+def test_images_of_another_shape_than_the_info_are_refused(
+    roi: tuple[int, int, int, int], binning: int, size: tuple[int, int]
+) -> None:
+    with pytest.raises(UserError, match=f"but the images are {size[0]}x{size[1]}: of another shape"):
+        intrinsics_from_info(info_of(roi, binning), size, rectified=False)
+
+
+@pytest.mark.parametrize("size", [(213, 160), (214, 160), (64, 48), (1280, 960)])
+def test_sizes_that_are_rounded_or_scaled_are_of_the_same_shape(size: tuple[int, int]) -> None:
+    intrinsics = intrinsics_from_info(info_of(binning=3), size, rectified=False)
+    assert intrinsics is not None
+    assert intrinsics.fx == pytest.approx(600 * size[0] / 640)

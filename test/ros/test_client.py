@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from geometry_msgs.msg import Twist
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from stage import Process, Stage, wait_until
@@ -365,3 +366,28 @@ def test_example_follow_walker(stage: Stage) -> None:
     turning = next(command for command in commands if command.angular.z > 0)
     assert turning.angular.z == pytest.approx(-1.5 * (70 / 320 - 1), abs=1e-4)
     assert turning.linear.x == pytest.approx(0.8 * (0.6 - 380 / 480), abs=1e-4)
+
+
+def test_remaps_that_cross_are_applied_once(stage: Stage) -> None:
+    """The labels are those beside the tubes that are listened to, and who publishes is looked for there."""
+    topics = ("action_tubes", "action_labels")
+    rules = [f"/{a}/{topic}:=/{b}/{topic}" for topic in topics for a, b in (("front", "back"), ("back", "front"))]
+    words = [word for rule in rules for word in ("-r", rule)]
+    node = Node("behaviour", context=stage.context, cli_args=["--ros-args", *words])
+    try:
+        client = ActionClient(node, topic="/front/action_tubes")
+        assert client._subscription.topic_name == "/back/action_tubes"
+        assert client._labels.topic_name == "/back/action_labels"
+        stage.node.create_publisher(ActionTubeArray, "/back/action_tubes", RESULTS)
+        asked = client._doubts._subscribed
+        wait_until(lambda: node.get_publishers_info_by_topic(asked), "it finds who publishes what it listens to")
+    finally:
+        node.destroy_node()
+
+
+def test_labels_are_beside_tubes_that_are_remapped_alone(stage: Stage) -> None:
+    node = Node("behaviour", context=stage.context, cli_args=["--ros-args", "-r", "action_tubes:=/front/action_tubes"])
+    try:
+        assert ActionClient(node)._labels.topic_name == "/front/action_labels"
+    finally:
+        node.destroy_node()

@@ -15,8 +15,10 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.ros.depth import locator
 from amtnet_ros.ros.depth_messages import depth_from_image, points_from_cloud
 from amtnet_ros.ros.messages import nanoseconds, time_message
+from amtnet_ros.ros.places import Intrinsics
 
 WIDTH, HEIGHT, FOCAL, AWAY = 64, 48, 50.0, 2.5
 METRES = np.linspace(0.5, 6.0, WIDTH * HEIGHT, dtype=np.float32).reshape(HEIGHT, WIDTH)
@@ -89,8 +91,32 @@ BAD_CLOUDS: list[tuple[dict[str, Any], str]] = [
     ({"fields": []}, "float fields none"),
     ({"data": b""}, "0 bytes of data"),
 ]
+
+
+def fields(**changes: tuple[int, int, int]) -> dict[str, Any]:
+    """x, y, z of the cloud, some with another (offset, datatype, count)."""
+    usual = {"x": (0, 7, 1), "y": (4, 7, 1), "z": (12, 7, 1)}
+    each = [(name.rstrip("_"), *facts) for name, facts in {**usual, **changes}.items()]
+    return {"fields": [PointField(name=n, offset=o, datatype=d, count=c) for n, o, d, c in each]}
+
+
+BAD_CLOUDS += [
+    (fields(z=(12, 8, 1)), "float fields 'x, y'"),  # float64, which would reach beyond the point
+    (fields(z=(12, 0, 1)), "float fields 'x, y'"),
+    (fields(z=(12, 7, 3)), "float fields 'x, y'"),  # an array of three
+    (fields(z=(13, 7, 1)), "point_step 16, but x, y, z reach to byte 17"),
+    (fields(x=(2**32 - 1, 7, 1)), "reach to byte 4294967299"),
+    (fields(x_=(8, 7, 1)), "2 fields that are called x"),
+]
+
 BAD_DEPTHS: list[tuple[dict[str, Any], str]] = [
     ({"encoding": "rgb8"}, "encoding 'rgb8'"),
+    ({"encoding": "16SC1"}, "encoding '16SC1'"),
+    ({"encoding": "64FC1"}, "encoding '64FC1'"),
+    ({"encoding": ""}, "encoding ''"),
+    ({"encoding": "32FC1\n"}, r"encoding '32FC1\n'"),
+    ({"width": 2**31}, "row step of 256 bytes, but a row has 8589934592"),
+    ({"height": 2**32 - 1}, "12288 bytes of data, but it needs 1099511627520"),
     ({"height": 0}, "zero size, 64x0"),
     ({"width": 0}, "zero size, 0x48"),
     ({"step": 0}, "row step of 0 bytes, but a row has 256"),
@@ -121,6 +147,39 @@ def test_a_depth_image_that_cannot_be_used_is_refused_in_one_line(changes: dict[
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"is_bigendian": True}, "in axes that are neither"),
+        (fields(x=(4, 7, 1), y=(0, 7, 1)), "in axes that are neither"),
+        (fields(x=(12, 7, 1), y=(12, 7, 1)), "in axes that are neither"),
+        ({"width": 32, "row_step": 1024}, "depth of 32x48 for images of 64x48: another shape"),
+        ({"width": 48, "height": 64, "row_step": 768}, "depth of 48x64 for images of 64x48: another shape"),
+    ],
+)
+def test_a_cloud_that_shows_nothing_a_camera_sees_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        locator(changed(cloud_message(POINTS), changes), (WIDTH, HEIGHT), None)
+
+
+def test_a_field_that_does_not_say_how_many_values_it_has_has_one() -> None:
+    message = changed(cloud_message(POINTS), fields(z=(12, 7, 0)))
+    np.testing.assert_array_equal(points_from_cloud(message), POINTS)
+
+
+@pytest.mark.parametrize("wild", [3e38, 1e-45, np.inf, np.nan])
+def test_values_that_no_sensor_measures_leave_the_place_finite(wild: float) -> None:
+    metres = WALL.copy()
+    metres[::2] = wild
+    place = locator(depth_message("32FC1", metres), (WIDTH, HEIGHT), Intrinsics(FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2))(
+        np.array(box_in(WIDTH, HEIGHT), dtype=np.float32)
+    )
+    assert place is not None
+    assert np.isfinite(place.position).all()
+    if wild != 1e-45:  # which is a distance, though a small one, and half of all
+        assert place.position[2] == pytest.approx(AWAY)
+
+
 class Scene:
     """Plays a bright camera with depth beside it, and listens to the places and the detector's health."""
 
@@ -138,12 +197,13 @@ class Scene:
         self.detector = stage.detector(**{"depth.source": source, **parameters})
         wait_until(depth.get_subscription_count, "the detector listens to the depth")
         wait_until(infos.get_subscription_count, "the detector listens to the camera's info")
+        self.focal = FOCAL
         self._publish_info, self._publish_depth = infos.publish, depth.publish
 
     def film(self, message: Any, until: Any, late: float = 0.0) -> None:
         """Frames with this depth, whose stamp is so many seconds later; message: None for no depth."""
         info = CameraInfo(width=WIDTH, height=HEIGHT)
-        info.k = [FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
+        info.k = [self.focal, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
 
         def frames() -> Any:
             while True:
@@ -214,6 +274,14 @@ def test_malformed_depth_costs_one_line_and_itself(stage: Stage, source: str) ->
     assert len({tube.id for message in stage.tubes for tube in message.tubes}) == 1
     assert scene.detector.output.count("Depth refused") <= 2, "throttled: one line within ten seconds"
     assert "Traceback" not in scene.detector.output
+
+
+def test_a_camera_info_that_is_none_costs_a_line_and_no_place_of_a_cloud(stage: Stage) -> None:
+    scene = Scene(stage, "points")
+    scene.focal = float("nan")
+    scene.film(cloud_message(POINTS), until=scene.placed(3))
+    scene.detector.wait_for("CameraInfo whose K has the focal lengths nan")
+    assert scene.value("internal errors") in ("", "0")
 
 
 def test_depth_at_another_time_is_named_with_the_numbers(stage: Stage) -> None:

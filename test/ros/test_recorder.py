@@ -13,8 +13,11 @@ import cv2
 import numpy as np
 import pytest
 from stage import Stage, wait_until, walker
+from std_msgs.msg import Header
 
-from amtnet_ros.ros.messages import nanoseconds
+from amtnet_ros.msg import ActionTube, ActionTubeArray
+from amtnet_ros.ros.messages import nanoseconds, time_message
+from amtnet_ros.ros.qos import RESULTS
 
 COUNT = 24
 
@@ -156,3 +159,20 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(stage: Stage) -> No
     assert recorder.wait() == 2
     (line,) = recorder.output.strip().splitlines()
     assert "/proc/nowhere/tubes.jsonl" in line
+
+
+def test_of_two_detectors_on_one_topic_each_action_begins_and_ends_once(stage: Stage, tmp_path: Path) -> None:
+    recorder = stage.run("recorder", "--tubes", str(tmp_path / "tubes.jsonl"), "--events")
+    tubes = stage.node.create_publisher(ActionTubeArray, "action_tubes", RESULTS)
+    wait_until(lambda: tubes.get_subscription_count() > 1, "the recorder listens, as the stage does")
+    for number in range(20):
+        for session, name in ((1, "walk"), (2, "wave")):
+            message = ActionTubeArray(header=Header(stamp=time_message(10**9 + number)))
+            message.session.uuid = np.full(16, session, dtype=np.uint8)
+            state = ActionTube.ENDED if number == 19 else ActionTube.ACTIVE
+            message.tubes = [ActionTube(id=7, state=state, class_id=session, class_name=name, has_action=True)]
+            tubes.publish(message)
+    for name in ("walk", "wave"):
+        assert recorder.wait_for(f"#7 {name} ends").count(f"#7 {name} begins") == 1
+    assert recorder.end(signal.SIGINT) == 0
+    assert recorder.output.count(" begins ") == recorder.output.count(" ends ") == 2

@@ -9,6 +9,7 @@ import pytest
 from amtnet_ros.ros.health import (
     Health,
     Limits,
+    Losses,
     Rate,
     Stamps,
     TopicFacts,
@@ -60,6 +61,11 @@ def rate_of(hertz: float) -> Rate:
             0.1,
             ("2 publishers on /eye: /left, /right", "cameras"),
         ),
+        (
+            TopicFacts("/eye", "image", silence=0.1, publishers=("/left",), lost=15, sent=60, size=24_883_200),
+            0.1,
+            ("15 of 60 messages on /eye, of 24.9 MB", "qos_overrides./eye.subscription.reliability:=reliable", "compr"),
+        ),
         (WELL, 3.0, ("3.0 s old", "synchronised")),
         (WELL, -3.0, ("3.0 s in the future",)),
     ],
@@ -70,7 +76,19 @@ def test_trouble_with_images_is_named_in_one_line(facts: TopicFacts, age: float 
     assert "\n" not in said
 
 
-@pytest.mark.parametrize("facts", [TopicFacts("/eye", "image", silence=4.9), WELL])
+def test_losses_are_counted_for_some_seconds() -> None:
+    losses = Losses()
+    losses.note(lost=False)
+    losses.note(lost=True, count=3)
+    assert losses.counts() == (3, 4)
+    losses._WINDOW = 0.0
+    assert losses.counts() == (0, 0)
+
+
+FEW_LOST = TopicFacts("/eye", "image", silence=0.1, publishers=("/left",), lost=6, sent=300)
+
+
+@pytest.mark.parametrize("facts", [TopicFacts("/eye", "image", silence=4.9), WELL, FEW_LOST])
 def test_nothing_is_said_while_all_is_well(facts: TopicFacts) -> None:
     stamps = Stamps()
     for number in range(1, 50):

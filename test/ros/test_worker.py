@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from stage import wait_until
 from std_msgs.msg import Header
@@ -71,6 +72,11 @@ class Run:
             self.stamp += STEP
             self.show(picture(self.stamp, size, frame_id))
 
+    def doubt(self, stamp: int) -> None:
+        """Show an image of a stamp that is far from those before, of which the worker says nothing yet."""
+        self.worker.submit(picture(stamp), 0.0)
+        wait_until(lambda: self.worker._strays.holds, "its stamp is doubted")
+
     def _heard(self) -> int:
         return len(self.notes.done) + len(self.notes.refused) + len(self.notes.defects)
 
@@ -123,10 +129,18 @@ def test_a_dead_thread_is_known_and_a_new_start_brings_it_back(run: Run) -> None
     assert not run.worker.dead
 
 
+def stamped(seconds: int, nanoseconds: int) -> Image:
+    image = picture(0)
+    image.header.stamp = Time(sec=seconds, nanosec=nanoseconds)
+    return image
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
         (picture(0), "stamp of zero"),
+        (stamped(1_700_000_000, 10**9), "1000000000 nanoseconds within a second"),
+        (stamped(2**31 - 1, 2**32 - 1), "4294967295 nanoseconds within a second"),
         (picture(-(10**9)), "stamp of -1 s"),
         (Image(header=Header(stamp=time_message(START)), encoding="h264"), "unknown encoding"),
         (
@@ -144,6 +158,38 @@ def test_a_bad_image_among_good_ones_costs_itself_alone(run: Run, bad: Image | C
     assert not run.ended()
     assert len({step.session for step in run.notes.steps}) == 1
     assert len(tube_ids(run.notes.steps)) == 1
+
+
+@pytest.mark.parametrize("away", [-(10**18), -60 * 10**9, 60 * 10**9, 10**17])
+def test_one_stamp_far_from_all_others_costs_its_image_alone(run: Run, away: int) -> None:
+    run.film(4)
+    run.doubt(run.stamp + away)
+    run.film(4)
+    assert [f"{(START + 4 * STEP + away) / 1e9:.3f} s, far from" in line for line in run.notes.refused] == [True]
+    assert not run.ended()
+    assert len(tube_ids(run.notes.steps)) == 1
+    assert len({step.session for step in run.notes.steps}) == 1
+
+
+def test_a_clock_that_jumps_back_begins_a_session_and_loses_no_image(run: Run) -> None:
+    run.film(4)
+    run.stamp -= 60 * 10**9
+    first = run.stamp + STEP
+    run.doubt(first)
+    run.stamp = first
+    run.film(3)
+    assert not run.notes.refused
+    assert len({step.session for step in run.notes.steps}) == 2
+    (end,) = run.ended()
+    later = [step.update.stamp for step in run.notes.steps if step.session != end.session]
+    assert later == [first, first + STEP, first + 2 * STEP, first + 3 * STEP]
+
+
+def test_a_jump_that_nothing_follows_is_believed_soon(run: Run) -> None:
+    run.film(4)
+    run.stamp -= 60 * 10**9
+    run.film(1)  # waits until it is looked at
+    assert run.notes.done[-1].admission is Admission.RESTART
 
 
 def test_an_image_with_the_stamp_of_another_does_not_lend_it_its_header(run: Run) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from action_clips import make_clip
 from click.testing import CliRunner
-from tiny import ROBOT_LABELS, make_robot_model
+from tiny import make_robot_model
 
+from amtnet_ros.bench.brightness_model import BRIGHTNESS_LABELS
 from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.contracts import FlowField
 from amtnet_ros.errors import UserError
@@ -70,7 +71,7 @@ def test_picture_boxes_ways_actions_and_scores_are_in_the_file(tmp_path: Path) -
             (row,) = (boxes[update.stamp],)
             centre, half = np.array(row["Boxes2D:centers"]), np.array(row["Boxes2D:half_sizes"])
             np.testing.assert_allclose(np.hstack([centre - half, centre + half]), tube.boxes[-1:], atol=1e-3)
-            assert row["Boxes2D:labels"] == [f"#{tube.id} {ROBOT_LABELS[tube.label]} {tube.score:.2f}"]
+            assert row["Boxes2D:labels"] == [f"#{tube.id} {BRIGHTNESS_LABELS[tube.label]} {tube.score:.2f}"]
             compared += 1
     assert compared > 20
 
@@ -78,7 +79,7 @@ def test_picture_boxes_ways_actions_and_scores_are_in_the_file(tmp_path: Path) -
         (row["stream"], row["StateChange:state"]) for row in logged["/persons/1"] if row.get("StateChange:state")
     ]
     confirmed = next(update for update in steps if any(tube.state == 1 for tube in update.tubes))
-    name = ROBOT_LABELS[confirmed.tubes[0].label]
+    name = BRIGHTNESS_LABELS[confirmed.tubes[0].label]
     assert actions[0] == (confirmed.stamp, [name])
     assert actions[-1][1] == ["over"]
     scores = {row["stream"]: row["Scalars:scalars"] for row in logged["/scores/1"] if row.get("Scalars:scalars")}
@@ -90,7 +91,7 @@ def test_picture_boxes_ways_actions_and_scores_are_in_the_file(tmp_path: Path) -
 def test_flow_is_shown_in_colour(tmp_path: Path) -> None:
     file = tmp_path / "flow.rrd"
     vectors = np.full((40, 60, 2), (6.0, 0.0), np.float32)
-    with RerunLog(str(file), ROBOT_LABELS) as log:
+    with RerunLog(str(file), BRIGHTNESS_LABELS) as log:
         log.add_flow(FlowField(vectors, 0, 5_000_000_000))
     (row,) = rows(file)["/flow"]
     picture = cv2.imdecode(np.frombuffer(bytes(row["EncodedImage:blob"][0]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -99,7 +100,7 @@ def test_flow_is_shown_in_colour(tmp_path: Path) -> None:
 
 def test_what_is_no_recording_is_refused_and_what_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"neither a file that ends in \.rrd nor 'spawn'"):
-        RerunLog("seen.mp4", ROBOT_LABELS)
-    with pytest.raises(ZeroDivisionError), RerunLog(str(tmp_path / "seen.rrd"), ROBOT_LABELS):
+        RerunLog("seen.mp4", BRIGHTNESS_LABELS)
+    with pytest.raises(ZeroDivisionError), RerunLog(str(tmp_path / "seen.rrd"), BRIGHTNESS_LABELS):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
