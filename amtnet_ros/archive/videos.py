@@ -6,21 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from amtnet_ros.archive.places import content_key, is_remote, one_line, opened
 from amtnet_ros.archive.recording import SECOND, Picture, Recording, key_of
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.video import FOLDER_RATE, _pyav, _upright
+from amtnet_ros.media.presentation import upright
+from amtnet_ros.media.video_file import NOMINAL_RATE, frames_of, open_container, pyav, time_of, why
+
+PATIENCE = 30
+"""Frames in a row that cannot be decoded before a recording is given up."""
 
 
 def find_video(place: str) -> list[Recording]:
     """The video's one recording. Raises UserError where it holds no picture that can be decoded."""
     key = key_of(content_key([place]))
     with _container(place) as (container, stream):
-        if next(container.decode(stream), None) is None:
-            raise UserError(f"{place}: the video holds no frame")
+        first = islice(frames_of(container), PATIENCE)
+        if not any(not isinstance(frame, Exception) for frame in first):
+            raise UserError(f"{place}: the video holds no frame that can be decoded")
         length = stream.duration and float(stream.duration * stream.time_base)
         length = length or (container.duration and container.duration / 1e6)
         end = round(length * SECOND) if length else None
@@ -33,7 +39,7 @@ def video_pictures(recording: Recording, begin: int, end: int | None) -> Iterato
     Raises UserError where the data are broken.
     """
     with _container(recording.file) as (container, stream):
-        for position, frame in _timed(container, stream, begin):
+        for position, frame in _timed(container, stream, begin):  # in place of a broken one, the error
             if end is not None and position >= end:
                 return
             if position >= begin:
@@ -45,25 +51,28 @@ def _timed(container: Any, stream: Any, begin: int) -> Iterator[tuple[int, Any]]
     origin, base = stream.start_time or 0, stream.time_base
     if begin > 0:
         container.seek(origin + int(begin / SECOND / base), stream=stream)
-    interval, position = round(SECOND / float(stream.average_rate or FOLDER_RATE)), None
-    for frame in container.decode(stream):
-        if frame.pts is not None:
-            position = round((frame.pts - origin) * base * SECOND)
+    interval, position = round(SECOND / float(stream.average_rate or NOMINAL_RATE)), None
+    for frame in frames_of(container):
+        time = None if isinstance(frame, Exception) else time_of(frame)
+        if time is not None:
+            position = round((time - origin * base) * SECOND)
         else:
             position = 0 if position is None else position + interval
         yield position, frame
 
 
 def _load(frame: Any, stamp: int) -> tuple[int, UInt8]:
-    return stamp, _upright(frame)
+    if isinstance(frame, Exception):
+        raise UserError(f"a frame cannot be decoded ({why(frame)})")
+    return stamp, upright(frame)
 
 
 @contextmanager
 def _container(place: str) -> Iterator[tuple[Any, Any]]:
     """PyAV's container and its first video stream, on one thread: there are other workers."""
-    av = _pyav()
+    av = pyav()
     try:
-        with av.open(opened(place) if is_remote(place) else place) as container:
+        with open_container(opened(place) if is_remote(place) else place) as container:
             if not container.streams.video:
                 raise UserError(f"{place}: holds no video stream")
             stream = container.streams.video[0]

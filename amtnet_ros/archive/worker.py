@@ -16,6 +16,7 @@ from amtnet_ros.archive.sources import Source, pictures_of, recordings_in
 from amtnet_ros.archive.store import PARQUET, PIECES, TUBES, Store
 from amtnet_ros.archive.tables import piece_table, recording_table
 from amtnet_ros.archive.tube_log import TubeLog
+from amtnet_ros.archive.videos import PATIENCE
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
@@ -25,8 +26,6 @@ from amtnet_ros.pipeline import Pipeline, PipelineOptions
 
 MISSING = SECOND
 """Nanoseconds that a video may end before the time that it says."""
-PATIENCE = 30
-"""Pictures in a row that cannot be decoded before a recording is given up."""
 
 
 @dataclass(frozen=True)
