@@ -43,6 +43,7 @@ setup(
             "torch",
             "torchvision",
         ],
+        "archive": ["duckdb", "fsspec", "pyarrow", "ray", "rosbags", "s3fs"],
     },
     entry_points={"console_scripts": ["amtnet = amtnet_ros.cli.main:main"]},
 )

@@ -112,6 +112,11 @@ class Pipeline:
         return self._stage.actors if self._stage else None
 
     @property
+    def stage(self) -> ActorStage | None:
+        """What looks at persons in each step, to listen to its answers (`on_answer`); None without that stream."""
+        return self._stage
+
+    @property
     def provider(self) -> str:
         """What the network really runs on, e.g. CPUExecutionProvider."""
         return self._engine.provider

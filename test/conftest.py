@@ -11,7 +11,7 @@ from amtnet_ros.libraries import INSTALL
 REPOSITORY = Path(__file__).parents[1]
 
 
-MAY_BE_MISSING = {*INSTALL, "hypothesis", "playwright", "rosbags", "triton"}
+MAY_BE_MISSING = {*INSTALL, "hypothesis", "moto", "playwright", "s3fs", "triton"}
 """Libraries that a robot has no need of: without them `colcon test` runs what is left."""
 
 

@@ -102,6 +102,7 @@ class Fusion:
         base = np.full(len(kinetics_names()), self._n)
         for k, action in enumerate(actions):
             base[list(names_of_actions().get(action, ()))] = k
+        self._meant = base
         group = np.zeros(len(base), np.int64)
         for g, asked in enumerate(named, start=1):
             group[list(asked.names)] = g
@@ -146,6 +147,12 @@ class Fusion:
         spread = shares * joined[:-1]
         scores = np.append(joined[:-1] - spread[1:].sum(axis=0), spread[1:].sum(axis=1))
         return Joined(np.maximum(scores, 0).astype(np.float32), float(joined[-1]))
+
+    def of_each_name(self, joined: Joined, answer: Answer) -> Float32:
+        """(600,) the score that each of Kinetics' names has where it alone is asked for; joined: with none."""
+        total = np.bincount(self._meant, weights=answer.names, minlength=self._n + 1)
+        share = answer.names / np.maximum(total, 1e-12)[self._meant]
+        return np.asarray(share * joined.scores[self._meant], dtype=np.float32)
 
     def _of_view(self, answer: Answer) -> tuple[Float64, Float64]:
         names = np.append(self._by_name(answer.names).sum(axis=0), 0.0)

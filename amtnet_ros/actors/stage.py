@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from amtnet_ros.actors.actors import Actors
 from amtnet_ros.actors.fusion import Fusion, Joined
 from amtnet_ros.actors.memory import Answer
 from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpdate
+
+OnAnswer = Callable[[int, int, Answer, Joined], None]
 
 
 @dataclass
@@ -36,14 +39,16 @@ class ActorStage:
 
     actors: who is looked at. fusion: how answers are joined. confirm_score: of whatever a tube is called, `other` too;
     it stays confirmed when its score falls. label_margin: the label changes only to one that leads by more than this.
-    wanted: the labels that may be reported, by number; what
-    speaks for another speaks for `other`. None: all.
+    wanted: the labels that may be reported, by number; what speaks for another speaks for `other`. None: all.
+    on_answer: called with a stamp (ns), the tube's id, what the stream answers of it then, and what both networks say
+    together.
     """
 
     def __init__(self, actors: Actors, fusion: Fusion) -> None:
         self.actors, self.fusion = actors, fusion
         self.confirm_score = self.label_margin = 0.0
         self.wanted: frozenset[int] | None = None
+        self.on_answer: OnAnswer | None = None
         self._known: dict[int, _Known] = {}
 
     @property
@@ -79,12 +84,14 @@ class ActorStage:
         answers = self.actors.look(frame, boxes)
         for tube in living:
             if tube.id in self._known:
-                self._answer(tube, answers.get(tube.id))
+                self._answer(frame.stamp, tube, answers.get(tube.id))
 
-    def _answer(self, tube: Tube, answer: Answer | None) -> None:
+    def _answer(self, stamp: int, tube: Tube, answer: Answer | None) -> None:
         known = self._known[tube.id]
         if answer is not None:
             known.joined = self.fusion.join(tube.class_scores, answer, self.actors.whole(tube.id))
+            if self.on_answer:
+                self.on_answer(stamp, tube.id, answer, known.joined)
         elif self.actors.too_slow:
             known.joined = None
 

@@ -21,6 +21,10 @@ BENCHES: dict[str, tuple[str, str]] = {
     "tubes": ("amtnet_ros.bench.tubes:bench_tubes", "The linker in a crowd, on a long stream, on noisy truth."),
     "switch": ("amtnet_ros.bench.switch:bench_switch", "How soon a person who does something else now is said to."),
     "teach": ("amtnet_ros.bench.teach:bench_teach", "New actions by few clips: what is named, and what claimed."),
+    "archive": (
+        "amtnet_ros.bench.archive:bench_archive",
+        "Hours of video an hour; searches; what fewer pictures cost.",
+    ),
     "flow": ("amtnet_ros.bench.flow:bench_flow", "Optical flow: speed and accuracy of the engines side by side."),
 }
 DEFAULT = "pipeline"

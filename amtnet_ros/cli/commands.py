@@ -12,6 +12,8 @@ from amtnet_ros.libraries import missing
 # name → (module:attribute of the click command, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("amtnet_ros.cli.run:run", "Find action tubes in a video or a webcam, without ROS."),
+    "archive": ("amtnet_ros.cli.archive:archive_command", "Find action tubes in many recordings, and keep them."),
+    "find": ("amtnet_ros.cli.find:find", "Find moments in an archive by what somebody does."),
     "actions": ("amtnet_ros.cli.actions:actions", "List and search the actions that can be asked for by name."),
     "models": ("amtnet_ros.cli.models:models", "List the models, their actions and figures."),
     "demo": ("amtnet_ros.cli.demo:demo", "Watch a clip, or a webcam, through the ROS 2 nodes."),

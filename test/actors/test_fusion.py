@@ -112,3 +112,19 @@ def test_what_the_two_stream_network_knows_and_the_model_does_not_is_other() -> 
     )
     assert [fusion.labels[fusion.label_of(seen)] for seen in (0, 1)] == ["other", "sit"]
     np.testing.assert_allclose(fusion.widened(np.array([0.7, 0.2], np.float32)), [0, 0.2, 0])
+
+
+def test_the_score_of_each_name_is_the_one_it_has_where_it_alone_is_asked_for() -> None:
+    rng = np.random.default_rng(3)
+    actions, answers = ("wave", "run", "golf"), ("golf", "other", "wave", "nobody", "run")
+    rule = Rule(w_light=0.3, w_taught=0.5, w_names=0.2, temperature=1.3, other=0.4)
+    said = Answer(
+        rng.dirichlet(np.ones(len(answers))).astype(np.float32), rng.dirichlet(np.ones(600)).astype(np.float32)
+    )
+    light = rng.dirichlet(np.ones(len(actions))).astype(np.float32)
+    none_asked = Fusion(actions, answers, rule)
+    scores = none_asked.of_each_name(none_asked.join(light, said), said)
+    for text in ("waving hand", "golf driving", "yoga", "jogging"):
+        (named,) = parse_actions([text])
+        asked = Fusion(actions, answers, rule, [named])
+        assert scores[named.names[0]] == pytest.approx(asked.join(light, said).scores[-1], rel=1e-5)

@@ -10,6 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.media.encodings import convert
 from amtnet_ros.ros import conversions
 from amtnet_ros.ros.conversions import ENCODINGS, image_from_rgb, rgb_from_compressed, rgb_from_image
 
@@ -131,7 +132,7 @@ def test_cv_bridge_and_the_built_in_converter_agree(name: str) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         image = message(name, noise)
         assert conversions._bridge_reads(image, ENCODINGS[name])
-        ours = conversions._convert(image, ENCODINGS[name])
+        ours = convert(image, ENCODINGS[name])
         np.testing.assert_array_equal(ours, bridge.imgmsg_to_cv2(image, "rgb8"))
 
 
