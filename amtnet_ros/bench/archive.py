@@ -21,7 +21,8 @@ from amtnet_ros.archive.worker import Setup
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
 from amtnet_ros.bench.machine import machine
-from amtnet_ros.inference.card import CARD, file_hash, find_model
+from amtnet_ros.inference.card import CARD, find_model
+from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.settings import Settings
 
 NETWORK_STAGES = ("encode", "detect", "look")

@@ -16,7 +16,8 @@ from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import find_sources
 from amtnet_ros.archive.worker import Setup
 from amtnet_ros.command_options import settings_from, settings_options
-from amtnet_ros.inference.card import CARD, file_hash, find_model, read_card
+from amtnet_ros.inference.card import CARD, find_model, read_card
+from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.media.drawing import Style
 
 
