@@ -20,6 +20,7 @@ from visualization_msgs.msg import MarkerArray
 from amtnet_ros.bench.bad_messages import spoilt
 from amtnet_ros.bench.soak_robot import IMAGE_TIMEOUT, INTERVAL, PATIENCE, BrokenPromiseError, Robot
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import PARTIAL
 from amtnet_ros.ros.conversions import rgb_from_image
 from amtnet_ros.ros.messages import nanoseconds, time_message
 from amtnet_ros.ros.qos import PICTURES, RESULTS
@@ -238,8 +239,8 @@ def full_disk(robot: Robot) -> None:
             if alive := recorder.poll() is None:
                 recorder.kill()
                 recorder.wait()
-        said, left = log.read_text(errors="replace"), sorted(path.name for path in Path(folder).iterdir())
-    if alive or not recorder.returncode or "Traceback" in said or left != ["log"]:
+        said, left = log.read_text(errors="replace"), [path.name for path in Path(folder).glob(f".*{PARTIAL}")]
+    if alive or not recorder.returncode or "Traceback" in said or left:
         raise BrokenPromiseError(
             f"recorder on a full disk: exit code {recorder.returncode}, files {left}, said {said[-300:]!r}"
         )
