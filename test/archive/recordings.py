@@ -26,7 +26,8 @@ from amtnet_ros.archive.tables import tubes_of
 from amtnet_ros.archive.tube import ArchivedTube
 from amtnet_ros.archive.worker import Setup
 from amtnet_ros.contracts import UInt8
-from amtnet_ros.inference.card import CARD, file_hash
+from amtnet_ros.inference.card import CARD
+from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.media.video import VideoWriter
 from amtnet_ros.settings import Settings
 
