@@ -190,8 +190,8 @@ def test_with_the_stream_tubes_may_be_called_other(tiny: Path, tiny_folder: Path
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"answers": [*LABELS, "other"]}, "actor.answers: must be the labels"),
-        ({"answers": [*LABELS, "other", "nobody", "swim"]}, "actor.answers: must be the labels"),
+        ({"answers": [*LABELS, "other"]}, "actor.answers: must be the actions"),
+        ({"answers": [*LABELS, "other", "nobody", "swim"]}, "actor.answers: must be the actions"),
         ({"rule": {"w_light": 0.5, "w_taught": 0.5, "w_names": 0.5, "temperature": 1, "other": 0}}, "must sum to 1"),
         ({"rule": {"w_light": 0.5, "w_taught": 0.3, "w_names": 0.2, "temperature": 0, "other": 0}}, "temperature"),
         ({"colour": "red"}, "actor.colour"),
