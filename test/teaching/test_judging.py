@@ -1,4 +1,4 @@
-"""The rule that follows from people held out: it says what the robot will say, and trusts the scene where that helps."""
+"""The rule that follows from people held out: it says what the robot will say; scenes count where that helps."""
 
 from __future__ import annotations
 
