@@ -64,6 +64,17 @@ class Rule:
         return np.asarray(joined / joined.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
+def of_somebody(taught: Float64, whole_taught: Float64) -> Float64:
+    """What the whole picture says, (..., K + 2), for a person of whom the stream says `taught`, (..., K + 2).
+
+    Whether the box is wrong the whole picture cannot say: of that it says what the person's own says.
+    """
+    nobody = taught[..., -1:]
+    somebody = whole_taught[..., :-1]
+    scaled = somebody * ((1 - nobody) / np.maximum(somebody.sum(axis=-1, keepdims=True), LEAST))
+    return np.concatenate([scaled, nobody], axis=-1)
+
+
 class Joined(NamedTuple):
     """scores: (L,), of each label; nobody: of the box being wrong. Together they sum to 1."""
 
@@ -116,9 +127,7 @@ class Fusion:
         """
         taught, names = self._of_view(answer)
         whole_taught, whole_names = self._of_view(whole or answer)
-        # Whether the box is wrong the whole picture cannot say.
-        somebody = whole_taught[:-1] * ((1 - taught[-1]) / max(float(whole_taught[:-1].sum()), LEAST))
-        whole_taught = np.append(somebody, taught[-1])
+        whole_taught = of_somebody(taught, whole_taught)
         both = (1 - self.rule.whole) * taught + self.rule.whole * whole_taught
         return Said(
             self._besides(both, self._alone(light)),

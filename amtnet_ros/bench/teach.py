@@ -1,7 +1,8 @@
 """`amtnet bench teach`: how many clips of a new action it takes, by classes of UCF-101 taught as if they were new.
 
 For each number of clips, new actions are drawn, and of each of them clips; clips of other groups (other people, other
-places) are held out. What is counted is what the taught model says of the person followed longest, in the last second:
+places) are held out. What is counted is what the taught model says of the person followed longest, in the last second
+(and of the whole picture, where nobody else is followed):
 of held-out clips the right action, of clips of all other classes any of the new actions, `other` being allowed.
 """
 
@@ -12,7 +13,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,17 @@ from amtnet_ros.inference.card import ACTOR, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
+from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
-from amtnet_ros.teaching.lesson import Answers, TaughtClip, probabilities, rows_of, teach
+from amtnet_ros.teaching.lesson import TaughtClip, probabilities, rows_of, teach
 from amtnet_ros.teaching.people import DetectorTubes, PersonTube
-from amtnet_ros.teaching.views import ways_of
+from amtnet_ros.teaching.views import ways_of, whole_ways_of
 from amtnet_ros.teaching.watching import watch
 
 RATE = 25.0
 LEAST_CLIPS, LONGEST = 15, 50
 """Of a class; of the frames of a clip that are watched."""
-WAYS = 6
+WAYS, WHOLE_WAYS = 6, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +65,18 @@ class StudyClip:
 class Seen:
     """What the detector and the stream see of a clip. ways: of the person followed longest, none if there is none.
 
+    whole: ways to see the whole picture meanwhile. alone: whether nobody else is followed.
     overlap: mean IoU of that person's boxes with the truth; nan where it is not known.
     """
 
     ways: tuple[Float32, ...]
+    whole: tuple[Float32, ...]
+    alone: bool
     overlap: float
+
+    def as_taught(self, name: str, label: str, group: str) -> TaughtClip:
+        """As `amtnet teach` takes it."""
+        return TaughtClip(name, label, group, self.ways, self.whole, self.alone)
 
 
 @click.command("teach")
@@ -78,11 +87,22 @@ class Seen:
 @click.option(
     "--of-each-class", type=click.IntRange(LEAST_CLIPS), default=30, show_default=True, help="Clips, at most."
 )
+@click.option("--classes", type=click.IntRange(3), help="So many of the classes only, drawn by the seed.")
+@click.option("--persons-only", is_flag=True, help="For comparison: leave the whole pictures out.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 @data_root_option
 def bench_teach(
-    model: str, clips: str, actions: int, draws: int, of_each_class: int, seed: int, out: Path | None, data_root: Path
+    model: str,
+    clips: str,
+    actions: int,
+    draws: int,
+    of_each_class: int,
+    classes: int | None,
+    persons_only: bool,
+    seed: int,
+    out: Path | None,
+    data_root: Path,
 ) -> None:
     """Teach classes of UCF-101 by few clips, and count what is named, and what is claimed.
 
@@ -91,9 +111,14 @@ def bench_teach(
     console = Console(stderr=True)
     folder = find_model(model)
     by_class = study_clips(data_root, of_each_class, seed)
+    if classes is not None:
+        drawn = np.random.default_rng(seed).permutation(sorted(by_class))[:classes].tolist()
+        by_class = {label: by_class[label] for label in drawn}
     everything = [clip for found in by_class.values() for clip in found]
     looker = _Looker(folder, cache_folder() / "bench_teach", seed)
     seen = {clip: looker.look(clip) for clip in track(everything, "watching clips", console=console)}
+    if persons_only:
+        seen = {clip: replace(one, whole=()) for clip, one in seen.items()}
     study = Study(by_class, seen, read_people(folder), folder)
     rows = []
     for count in (int(text) for text in clips.split(",")):
@@ -105,7 +130,16 @@ def bench_teach(
     known = int(np.isfinite(overlaps).sum())
     click.echo(f"boxes: mean IoU {boxes:.3f} to the truth of {known} clips with one annotated person")
     if out is not None:
-        content = {"machine": machine(), "model": folder.name, "draws": draws, "boxes IoU": boxes, "rows": rows}
+        content = {
+            "machine": machine(),
+            "model": folder.name,
+            "draws": draws,
+            "classes": list(by_class),
+            "clips": len(everything),
+            "whole picture": not persons_only,
+            "boxes IoU": boxes,
+            "rows": rows,
+        }
         write_whole(out, json.dumps(content, indent=2) + "\n")
 
 
@@ -168,7 +202,7 @@ class _Looker:
 
     def __init__(self, folder: Path, cache: Path, seed: int) -> None:
         card = read_card(folder)
-        self._cache, self._seed = cache / card.files[ACTOR][:12], seed
+        self._cache, self._seed = cache / f"{card.files[ACTOR][:12]}_whole", seed
         self._find = DetectorTubes(Pipeline.from_model(folder, "cpu", PipelineOptions(delta=2)))
         self._engine = make_actor_engine(folder, "cpu", at_once=16)
         self._images: tuple[Path, list[UInt8]] | None = None
@@ -178,11 +212,13 @@ class _Looker:
         kept = self._cache / f"{clip.path.stem}_{clip.first}_{clip.count}_{self._seed}.npz"
         if kept.exists():
             with np.load(kept, allow_pickle=False) as file:
-                return Seen(tuple(file[str(number)] for number in range(len(file.files) - 1)), float(file["overlap"]))
+                ways, whole = ([file[key] for key in file.files if key.startswith(kind)] for kind in ("way", "whole"))
+                return Seen(tuple(ways), tuple(whole), bool(file["alone"]), float(file["overlap"]))
         seen = self._watch(clip)
         with WholeFile(kept, parents=True) as temporary, temporary.open("wb") as file:
-            ways: dict[str, Any] = {str(number): way for number, way in enumerate(seen.ways)}
-            np.savez(file, overlap=np.array(seen.overlap), **ways)
+            views: dict[str, Any] = {f"way{number}": way for number, way in enumerate(seen.ways)}
+            views |= {f"whole{number}": way for number, way in enumerate(seen.whole)}
+            np.savez(file, overlap=np.array(seen.overlap), alone=np.array(seen.alone), **views)
         return seen
 
     def _watch(self, clip: StudyClip) -> Seen:
@@ -191,11 +227,14 @@ class _Looker:
         images = self._images[1][clip.first : clip.first + clip.count]
         people = self._find(images, RATE)
         if not people:
-            return Seen((), 0.0 if clip.truth else float("nan"))
+            return Seen((), (), False, 0.0 if clip.truth else float("nan"))
         rng = np.random.default_rng([self._seed, clip.first, clip.group])
-        ways = ways_of(people[0].first_frame, people[0].boxes, RATE, WAYS, rng)
-        seen = tuple(one.features for one in watch(self._engine, images, ways) if len(one.features))
-        return Seen(seen, overlap_with(people[0], clip))
+        person, size = people[0], (images[0].shape[1], images[0].shape[0])
+        ways = ways_of(person.first_frame, person.boxes, RATE, WAYS, rng)
+        ways += whole_ways_of(person.first_frame, len(person.boxes), size, RATE, WHOLE_WAYS, rng)
+        seen = [one.features for one in watch(self._engine, images, ways)]
+        of_person, whole = (tuple(way for way in part if len(way)) for part in (seen[:WAYS], seen[WAYS:]))
+        return Seen(of_person, whole, len(people) == 1, overlap_with(people[0], clip))
 
 
 def overlap_with(person: PersonTube, clip: StudyClip) -> float:
@@ -233,7 +272,7 @@ class Study:
             learnt, held_out = draw_clips(self._by_class[label], count, rng)
             asked += held_out
             for number, clip in enumerate(clip for clip in learnt if self._seen[clip].ways):
-                taught.append(TaughtClip(f"{label} {number}", label, f"{label} {clip.group}", self._seen[clip].ways))
+                taught.append(self._seen[clip].as_taught(f"{label} {number}", label, f"{label} {clip.group}"))
         begin = time.perf_counter()
         lesson = teach(rows_of(taught, self._known, self._hidden), Answers(labels), seed)
         seconds = time.perf_counter() - begin
@@ -242,8 +281,9 @@ class Study:
         def said(clips: list[StudyClip]) -> list[str]:
             """Of whom nobody is followed, nothing is said."""
             followed = [clip for clip in clips if self._seen[clip].ways]
-            features = np.stack([self._seen[clip].ways[0][-1] for clip in followed])
-            answers = probabilities(lesson, self._hidden(features)).argmax(axis=1)
+            seconds = zip(*(self._seen[clip].as_taught("", "", "").last_second for clip in followed), strict=True)
+            views = (self._hidden(np.stack(view)) for view in seconds)
+            answers = probabilities(lesson, *views).argmax(axis=1)
             called = dict(zip(followed, answers.tolist(), strict=True))
             return [lesson.answers.order[called[clip]] if clip in called else "" for clip in clips]
 

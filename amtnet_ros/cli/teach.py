@@ -20,8 +20,9 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.files import cache_folder
 from amtnet_ros.inference.card import ACTOR, ActorCard, ModelCard, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
+from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import read_people
-from amtnet_ros.teaching.lesson import Answers, Lesson, Rows, TaughtClip, rows_of
+from amtnet_ros.teaching.lesson import Lesson, Rows, TaughtClip, rows_of
 from amtnet_ros.teaching.report import Counts, count, draw_confusion, table_of
 
 
@@ -58,7 +59,7 @@ def teach(
     clips = looker.look(dataset.train, "looking at the clips")
     _check_taught(dataset, clips, actions)
     answers, rows = _answers(base, actor, dataset, keep), rows_of(clips, known, looker.hidden)
-    lesson = _learn(rows, answers, seed, console)
+    lesson = _learn(rows, answers, actor, seed, console)
     counts = count(lesson)
     training: dict[str, Any] = {
         "taught": {"base": card.name, "base_digest": card.digest, "data": actions.name, "seed": seed},
@@ -131,12 +132,14 @@ def _answers(base: Path, actor: ActorCard, dataset: Dataset, keep: bool) -> Answ
     return Answers(dataset.classes, kept, given)
 
 
-def _learn(rows: Rows, answers: Answers, seed: int, console: Console) -> Lesson:
+def _learn(rows: Rows, answers: Answers, actor: ActorCard, seed: int, console: Console) -> Lesson:
     from amtnet_ros.teaching import lesson
+    from amtnet_ros.teaching.judging import SHARES
 
+    shares = SHARES if answers.given is None else (actor.rule.whole,)  # the rule of what is kept stays
     with Progress(console=console) as progress:
         task = progress.add_task("learning", total=lesson.layers_of(answers) + 1)
-        taught = lesson.teach(rows, answers, seed, lambda: progress.advance(task))
+        taught = lesson.teach(rows, answers, seed, lambda: progress.advance(task), shares)
         progress.advance(task)
     return taught
 
@@ -148,7 +151,7 @@ def _tell(out: Path, counts: Counts, lesson: Lesson, looker: _Looker, dataset: D
     if dataset.test:
         clips = looker.look(dataset.test, "looking at the test clips")
         right = [clip.label if clip.label != NONE else OTHER for clip in clips]
-        said = probabilities(lesson, looker.hidden(_last_seconds(clips))).argmax(axis=1) if clips else []
+        said = probabilities(lesson, *map(looker.hidden, _last_seconds(clips))).argmax(axis=1) if clips else []
         hits = sum(lesson.answers.order[int(one)] == label for one, label in zip(said, right, strict=True))
         click.echo(f"Of {len(clips)} people in test clips {hits} are called rightly.")
     picture = out.parent / f"{out.name}_confusion.png"
@@ -156,7 +159,9 @@ def _tell(out: Path, counts: Counts, lesson: Lesson, looker: _Looker, dataset: D
     click.echo(f"Model: {out}\nWhat is taken for what: {picture}")
 
 
-def _last_seconds(clips: Sequence[TaughtClip]) -> Any:
+def _last_seconds(clips: Sequence[TaughtClip]) -> tuple[Any, Any]:
+    """(N, F) of the persons, and of the whole pictures."""
     import numpy as np
 
-    return np.stack([clip.ways[0][-1] for clip in clips])
+    persons, wholes = zip(*(clip.last_second for clip in clips), strict=True)
+    return np.stack(persons), np.stack(wholes)

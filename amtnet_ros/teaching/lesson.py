@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from amtnet_ros.contracts import NOBODY, OTHER, Bool, Float32, Int64
 from amtnet_ros.data.actions_file import NONE
+from amtnet_ros.teaching.answers import Answers
+from amtnet_ros.teaching.judging import SHARES, Judged, choose_rule, joined
 from amtnet_ros.teaching.known_people import KnownPeople
 from amtnet_ros.teaching.layer import Layer, learn_layer
 
@@ -22,8 +23,6 @@ Float64 = NDArray[np.float64]
 PENALTY = 1e-3
 """Of the layer's weights, see `learn_layer`."""
 FOLDS = 4
-CLAIMED = 0.1
-"""The share of people who do something else that may be said to do one of the actions, among those held out."""
 OF_NOBODY = 0.5
 """What windows without anybody weigh, in actions."""
 
@@ -33,23 +32,35 @@ class TaughtClip:
     """One person of a clip. label: an action, or `NONE`. group: clips of the same have one source.
 
     ways: of each way to look at the person (M, F) features, the robot's way first; the last row is of the last second.
+    whole: the same of the whole picture; of a clip of several persons one of them has it. alone: whether the whole
+    picture speaks for the person, which is so while nobody else is in view.
     """
 
     name: str
     label: str
     group: str
     ways: tuple[Float32, ...]
+    whole: tuple[Float32, ...] = ()
+    alone: bool = True
+
+    @property
+    def last_second(self) -> tuple[Float32, Float32]:
+        """(F,) of the person, and of the whole picture; where that does not speak, the person's again."""
+        person = self.ways[0][-1]
+        return person, self.whole[0][-1] if self.whole and self.alone else person
 
 
 @dataclass(frozen=True)
 class Rows:
-    """N moments to learn from, or to be judged by. hidden: (N, H). labels, groups: N. weights: (N,), in actions.
+    """N moments to learn from, or to be judged by. hidden: (N, H). labels, groups: N. clips: (N,), their numbers.
 
+    whole: (N, H), of the whole picture at that moment; where that does not speak, `hidden`.
     judged: (N,), whether the moment is the one that tells what a clip, or a person, is called.
     own: (N,), whether it is of a clip rather than of the people who came with the model.
     """
 
     hidden: Float32
+    whole: Float32
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
     clips: Int64
@@ -62,62 +73,22 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a layer tells apart. learnt: new actions, and, where nothing is kept, `other` and `nobody`.
-
-    given: what the layer before keeps saying, with its rows; () where nothing is kept.
-    """
-
-    actions: tuple[str, ...]
-    kept: tuple[str, ...] = ()
-    given: Layer | None = None
-
-    @property
-    def order(self) -> tuple[str, ...]:
-        """Of the layer's rows: the new actions come first."""
-        return (*self.actions, *self.kept, OTHER, NOBODY)
-
-    @property
-    def n_learnt(self) -> int:
-        return len(self.actions) + (0 if self.given is not None else 2)
-
-    def right(self, labels: NDArray[np.str_]) -> Int64:
-        """(N,) the index of the right answer of each label; of one that is no answer it is `other`."""
-        index = {name: i for i, name in enumerate(self.order)}
-        return np.array([index.get(str(label), index[OTHER]) for label in labels], np.int64)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a layer says of people it has not learnt from.
-
-    right, said: (N,) of `Answers.order`. strange: (N,), whether nothing like it was learnt. own: as in `Rows`.
-    logits: (N, A).
-    """
-
-    logits: Float64
-    right: Int64
-    own: Bool
-    strange: Bool
-
-    def said(self, other: int, careful: float) -> Int64:
-        """(N,) what is answered where the logarithm of `other` gets so much more."""
-        logits = self.logits.copy()
-        logits[:, other] += careful
-        return np.asarray(logits.argmax(axis=1))
-
-
-@dataclass(frozen=True)
 class Lesson:
-    """layer: all rows, in the order of `answers`. careful: what the logarithm of `other` gets on top.
+    """layer: all rows, in the order of `answers`, as careful as `careful` times `Answers.caution` makes it.
 
-    judged: of people held out.
+    whole: the share of the whole picture in what is said of somebody alone in view. judged: of people held out.
     """
 
     answers: Answers
     layer: Layer
     careful: float
+    whole: float
     judged: Judged
+
+    @property
+    def judged_answers(self) -> Float64:
+        """(N, A) what is said of the people held out: probabilities, of person and whole picture together."""
+        return self.judged.answers(self.careful * self.answers.caution, self.whole)
 
 
 def rows_of(clips: Sequence[TaughtClip], known: KnownPeople, hidden: Callable[[Float32], Float32]) -> Rows:
@@ -128,7 +99,7 @@ def rows_of(clips: Sequence[TaughtClip], known: KnownPeople, hidden: Callable[[F
     numbers: list[int] = []
     judged: list[bool] = []
     for number, clip in enumerate(clips):
-        for place, way in enumerate(clip.ways):
+        for place, way in enumerate((*clip.ways, *clip.whole)):
             features += list(way)
             judged += [place == 0 and row == len(way) - 1 for row in range(len(way))]
         count = len(features) - len(labels)
@@ -136,10 +107,13 @@ def rows_of(clips: Sequence[TaughtClip], known: KnownPeople, hidden: Callable[[F
         groups += [clip.group] * count
         numbers += [number] * count
     n_own, n_known = len(features), len(known.labels)
+    seen = hidden(np.concatenate([np.array(features, np.float32).reshape(-1, known.features.shape[1]), known.features]))
+    whole = seen.copy()
+    if clips:
+        whole[:n_own][judged] = hidden(np.stack([clip.last_second[1] for clip in clips]))
     return Rows(
-        hidden=hidden(
-            np.concatenate([np.array(features, np.float32).reshape(-1, known.features.shape[1]), known.features])
-        ),
+        hidden=seen,
+        whole=whole,
         labels=np.array([*labels, *known.labels]),
         groups=np.array([*groups, *(f"known {group}" for group in known.groups)]),
         clips=np.array([*numbers, *range(len(clips), len(clips) + n_known)], np.int64),
@@ -203,7 +177,7 @@ def layers_of(answers: Answers) -> int:
 
 def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] = lambda: None) -> Judged:
     """What layers say of moments that were held out of what they learnt from. progress: called after each layer."""
-    parts: list[tuple[Float64, Int64, Bool, Bool]] = []
+    parts: list[Judged] = []
     other = answers.order.index(OTHER)
     for held_out, strange in folds_of(rows, answers, seed):
         chosen = held_out & rows.judged
@@ -211,12 +185,11 @@ def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] 
             layer = learn(rows.part(~held_out), answers)
             right = np.where(strange[chosen], other, answers.right(rows.labels[chosen]))
             lone = strange[chosen] | (rows.labels[chosen] == NONE)
-            parts.append(
-                (_unlearnt(layer.logits(rows.hidden[chosen]), rows, held_out, answers), right, rows.own[chosen], lone)
-            )
+            views = (layer.logits(view[chosen]) for view in (rows.hidden, rows.whole))
+            logits, whole = (_unlearnt(view, rows, held_out, answers) for view in views)
+            parts.append(Judged(logits, whole, right, rows.own[chosen], lone))
         progress()
-    logits, right, own, strange = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Judged(logits, right, own, strange)
+    return Judged(*(np.concatenate([getattr(part, name) for part in parts]) for name in Judged.__annotations__))
 
 
 def _can_learn(rows: Rows, answers: Answers, strange: bool) -> bool:
@@ -233,26 +206,24 @@ def _unlearnt(logits: Float64, rows: Rows, held_out: Bool, answers: Answers) -> 
     return logits
 
 
-def choose_careful(judged: Judged, answers: Answers) -> float:
-    """What the logarithm of `other` must get so that few people who do something else are said to do an action.
+def teach(
+    rows: Rows,
+    answers: Answers,
+    seed: int,
+    progress: Callable[[], None] = lambda: None,
+    shares: Sequence[float] = SHARES,
+) -> Lesson:
+    """The whole lesson. progress: called after each of the layers that are learnt to judge by.
 
-    It holds for those of the clips, who are filmed as the robot will see people, and for those who came with the model.
+    shares: that the whole picture may have in what is said of somebody alone in view, 0..1; one where it is given.
     """
-    actions, other = len(answers.actions), answers.order.index(OTHER)
-    lead = judged.logits[:, :actions].max(axis=1) - judged.logits[:, other]
-    strange = judged.strange & np.isfinite(lead)
-    groups = [lead[strange & chosen] for chosen in (judged.own, ~judged.own)]
-    return max((float(np.quantile(group, 1 - CLAIMED, method="higher")) for group in groups if len(group)), default=0.0)
-
-
-def teach(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] = lambda: None) -> Lesson:
-    """The whole lesson. progress: called after each of the layers that are learnt to judge by."""
     judged = judge(rows, answers, seed, progress)
-    return Lesson(answers, learn(rows, answers), choose_careful(judged, answers), judged)
+    careful, whole = choose_rule(judged, answers, shares)
+    layer = learn(rows, answers)
+    bias = layer.bias + careful * answers.caution
+    return Lesson(answers, Layer(layer.weight, bias.astype(np.float32)), careful, whole, judged)
 
 
-def probabilities(lesson: Lesson, hidden: Float32) -> Float64:
-    """(N, A) as the model will answer."""
-    logits = lesson.layer.logits(hidden)
-    logits[:, lesson.answers.order.index(OTHER)] += lesson.careful
-    return np.asarray(softmax(logits, axis=1), dtype=np.float64)
+def probabilities(lesson: Lesson, hidden: Float32, whole: Float32) -> Float64:
+    """(N, A) as the model will answer. hidden, whole: (N, H), of persons and of the whole picture, as in `Rows`."""
+    return joined(lesson.layer.logits(hidden), lesson.layer.logits(whole), lesson.whole)

@@ -45,7 +45,7 @@ def write_taught_model(
         for name in card.files:
             if name not in (ACTOR, ACTOR_INT8, PEOPLE):
                 _link(base / name, folder / name)
-        layer, rule = _layer_and_rule(lesson, actor)
+        layer = lesson.layer
         for name in (ACTOR, ACTOR_INT8):
             if name in card.files:
                 graph = with_answers(onnx.load(base / name), layer.weight, layer.bias)
@@ -56,7 +56,7 @@ def write_taught_model(
             actor,
             answers=answers.order,
             actions=(*answers.actions, *answers.kept),
-            rule=rule,
+            rule=_rule(lesson, actor),
             changes=f"{actor.changes}; its last layer taught {', '.join(answers.actions)}",
             training={**training, "earlier": actor.training},
             accuracy=dict(accuracy),
@@ -75,14 +75,11 @@ def with_clips(known: KnownPeople, clips: Sequence[TaughtClip]) -> KnownPeople:
     )
 
 
-def _layer_and_rule(lesson: Lesson, actor: ActorCard) -> tuple[Layer, ActorRule]:
-    """Where answers are kept, their rule is too, and the new actions' own share becomes less instead."""
-    if lesson.answers.given is None:
-        rule = ActorRule(w_light=0, w_taught=1, w_names=0, temperature=1, other=round(lesson.careful, 4))
-        return lesson.layer, rule
-    bias = lesson.layer.bias.copy()
-    bias[: lesson.answers.n_learnt] -= np.float32(lesson.careful)
-    return Layer(lesson.layer.weight, bias), actor.rule
+def _rule(lesson: Lesson, actor: ActorCard) -> ActorRule:
+    """Where answers are kept, their rule is too."""
+    if lesson.answers.given is not None:
+        return actor.rule
+    return ActorRule(w_light=0, w_taught=1, w_names=0, temperature=1, other=0, whole=lesson.whole)
 
 
 def given_answers(layer: Layer, actor: ActorCard, new: Sequence[str]) -> tuple[tuple[str, ...], Layer]:

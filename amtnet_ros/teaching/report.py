@@ -51,8 +51,7 @@ class Counts:
 def count(lesson: Lesson) -> Counts:
     """Of the people whom a lesson was judged by."""
     answers = lesson.answers
-    other, judged = answers.order.index(OTHER), lesson.judged
-    said = judged.said(other, lesson.careful)
+    judged, said = lesson.judged, lesson.judged_answers.argmax(axis=1)
     shown = (*answers.actions, OTHER)
     column = np.array(
         [answers.actions.index(one) if one in answers.actions else len(answers.actions) for one in answers.order]

@@ -20,12 +20,12 @@ from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.media.video import open_source
 from amtnet_ros.teaching.clips import source_of
 from amtnet_ros.teaching.lesson import TaughtClip
-from amtnet_ros.teaching.views import ways_of
+from amtnet_ros.teaching.views import ways_of, whole_ways_of
 from amtnet_ros.teaching.watching import watch
 
-WAYS = 6
-"""Ways to look at each person: the robot's, and five others."""
-VERSION = 1
+WAYS, WHOLE_WAYS = 6, 3
+"""Ways to look at each person, and at the whole picture: the robot's, and others."""
+VERSION = 2
 """Of what is kept."""
 
 
@@ -57,14 +57,17 @@ def look_at_clips(
         video = dataset.videos[name]
         people = [_person(video, number, one, dataset.classes) for number, one in enumerate(_people(video))]
         try:
-            seen = _look(video, people, engine, model, cache, seed)
+            *seen, whole = _look(video, people, engine, model, cache, seed)
         except UserError as error:
             say(f"{name}: left out: {error}")
             continue
-        clips = [
-            TaughtClip(person.name, person.label, _group(video), tuple(way for way in ways if len(way)))
-            for person, ways in zip(people, seen, strict=True)
-        ]
+        clips = []
+        for number, (person, ways) in enumerate(zip(people, seen, strict=True)):
+            of_whole = tuple(way for way in whole if len(way)) if number == 0 else ()
+            of_person = tuple(way for way in ways if len(way))
+            clips.append(
+                TaughtClip(person.name, person.label, _group(video), of_person, of_whole, alone=len(people) == 1)
+            )
         kept = [clip for clip in clips if clip.ways]
         if not kept:
             say(f"{name}: left out: nobody in it is seen for long enough")
@@ -91,7 +94,10 @@ def _group(video: AnnotatedVideo) -> str:
 def _look(
     video: AnnotatedVideo, people: Sequence[_Person], engine: ActorEngine, model: str, cache: Path, seed: int
 ) -> list[list[Float32]]:
-    """Of each person and way the features; from the cache, if video, boxes and stream are what they were."""
+    """Of each person, and last of the whole picture while the first of them is in it, the features of each way.
+
+    From the cache, if video, boxes and stream are what they were.
+    """
     if video.path is None or not people:
         raise UserError("the video is not at hand" if video.path is None else "nobody is in it")
     facts = hashlib.sha256(f"{VERSION} {model} {seed} {video.path.resolve()} {_state(video.path)}".encode())
@@ -100,11 +106,13 @@ def _look(
     kept = cache / f"{facts.hexdigest()[:32]}.npz"
     try:
         with np.load(kept, allow_pickle=False) as file:
-            flat = [file[str(number)] for number in range(len(people) * WAYS)]
+            flat = [file[str(number)] for number in range(len(people) * WAYS + WHOLE_WAYS)]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or not whole: looked at anew
         source = open_source(str(video.path))
         rng = np.random.default_rng([seed, int(facts.hexdigest()[:8], 16)])
         ways = [way for one in people for way in ways_of(one.first_frame, one.boxes, source.rate, WAYS, rng)]
+        first = people[0]
+        ways += whole_ways_of(first.first_frame, len(first.boxes), video.size, source.rate, WHOLE_WAYS, rng)
         flat = [moments.features for moments in watch(engine, source, ways)]
         with WholeFile(kept, parents=True) as temporary, temporary.open("wb") as file:
             np.savez(file, **{str(number): features for number, features in enumerate(flat)})

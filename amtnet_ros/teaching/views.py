@@ -1,4 +1,4 @@
-"""How a person in a clip is looked at while an action is taught: once as the robot does, and some other ways."""
+"""How a person in a clip, and the whole picture, are looked at in teaching: as the robot does, and some other ways."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amtnet_ros.actors.crops import MARGIN, View, cut, square_around
-from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.actors.crops import MARGIN, View, cut, square_around, whole_view
+from amtnet_ros.contracts import Float32, Int64, UInt8
 from amtnet_ros.data.actor_clips import shaken, smoothed
 
 LONGEST = 6.0
@@ -16,6 +16,8 @@ LOOKS_A_SECOND = 10.0
 """Of the robot's way."""
 PACES, MARGINS = (7.5, 15.0), (1.3, 2.0)
 """Least and greatest of the other ways: pictures a second, sides of the square in longer sides of the box."""
+SHOWN = 0.8
+"""Of the whole picture's sides, at least, in the other ways."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,35 @@ def ways_of(first_frame: int, boxes: Float32, rate: float, count: int, rng: np.r
     return ways
 
 
+def whole_ways_of(
+    first_frame: int, count_frames: int, size: tuple[int, int], rate: float, count: int, rng: np.random.Generator
+) -> list[Way]:
+    """`count` ways to look at the whole picture (width, height) while somebody is in it; the first one is the robot's.
+
+    The other ways are mirrored every second time, begin anywhere, are quicker or slower, and a little cropped.
+    """
+    whole = whole_view(size)
+    numbers = _numbers(count_frames, rate, LOOKS_A_SECOND, 0.0)
+    ways = [Way(tuple((first_frame + numbers).tolist()), (whole,) * len(numbers))]
+    for number in range(1, count):
+        pace = float(np.exp(rng.uniform(*np.log(PACES))))
+        numbers = _numbers(count_frames, rate, pace, float(rng.random()))
+        width, height = rng.uniform(SHOWN, 1) * np.array(size)
+        x, y = rng.uniform(width / 2, size[0] - width / 2), rng.uniform(height / 2, size[1] - height / 2)
+        view = View(float(x), float(y), float(width), float(height))
+        ways.append(Way(tuple((first_frame + numbers).tolist()), (view,) * len(numbers), mirrored=number % 2 == 1))
+    return ways
+
+
 def _way(first_frame: int, boxes: Float32, rate: float, pace: float, begin: float, margin: float = MARGIN) -> Way:
-    """begin: 0..1, which part of a long stretch."""
-    n = len(boxes)
+    numbers = _numbers(len(boxes), rate, pace, begin)
+    views = tuple(square_around(boxes[number], margin) for number in numbers)
+    return Way(tuple((first_frame + numbers).tolist()), views)
+
+
+def _numbers(n: int, rate: float, pace: float, begin: float) -> Int64:
+    """Which of n frames are looked at. begin: 0..1, which part of a long stretch."""
     length = min(n, round(LONGEST * rate))
     step = max(1.0, rate / pace)
     offset = begin * (n - length) + (begin * step) % step
-    numbers = np.unique(np.arange(min(offset, n - 1), min(offset + length, n), step).astype(int))
-    views = tuple(square_around(boxes[number], margin) for number in numbers)
-    return Way(tuple((first_frame + numbers).tolist()), views)
+    return np.unique(np.arange(min(offset, n - 1), min(offset + length, n), step).astype(int))

@@ -7,9 +7,10 @@ import pytest
 from scipy.special import softmax
 
 from amtnet_ros.contracts import Float32
+from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
 from amtnet_ros.teaching.layer import Layer, learn_layer
-from amtnet_ros.teaching.lesson import Answers, Lesson, TaughtClip, probabilities, rows_of, teach, weights_of
+from amtnet_ros.teaching.lesson import Lesson, TaughtClip, probabilities, rows_of, teach, weights_of
 from amtnet_ros.teaching.report import count
 
 SIZE = 12
@@ -37,6 +38,11 @@ def clips(*places: tuple[str, int]) -> list[TaughtClip]:
     ]
 
 
+def called(lesson: Lesson, persons: Float32, scenes: Float32 | None = None) -> list[str]:
+    said = probabilities(lesson, persons, persons if scenes is None else scenes)
+    return [lesson.answers.order[int(i)] for i in said.argmax(axis=1)]
+
+
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:
     rows = rows_of(clips(("wave", 0), ("bow", 1), ("none", 2)), known(), lambda features: features)
@@ -60,12 +66,27 @@ def test_a_layer_is_the_likeliest_one() -> None:
 
 
 def test_new_actions_are_named_and_all_else_is_other(lesson: Lesson) -> None:
-    said = [
-        lesson.answers.order[int(i)] for place in (0, 1, 2, 5) for i in probabilities(lesson, around(place)).argmax(1)
-    ]
+    said = [one for place in (0, 1, 2, 5) for one in called(lesson, around(place))]
     assert said == ["wave"] * 3 + ["bow"] * 3 + ["other"] * 6
-    empty = probabilities(lesson, np.zeros((1, SIZE), np.float32))
-    assert lesson.answers.order[int(empty.argmax())] == "nobody"
+    assert called(lesson, np.zeros((1, SIZE), np.float32)) == ["nobody"]
+
+
+def test_a_scene_that_nothing_guards_has_no_say() -> None:
+    """One action and no clip of `none`: of the scenes of people who do something else nothing is known."""
+    clips = [TaughtClip(f"{i}", "swim", f"{i}", (around(0),), (around(1),)) for i in range(6)]
+    lesson = teach(rows_of(clips, known(), lambda features: features), Answers(("swim",)), seed=0)
+    assert lesson.whole == 0
+
+
+def test_the_whole_picture_does_not_speak_for_one_of_several() -> None:
+    person, scene = around(0), around(1)
+    alone, among = (TaughtClip("", "swim", "", (person,), (scene,), alone) for alone in (True, False))
+    np.testing.assert_array_equal(alone.last_second, (person[-1], scene[-1]))
+    np.testing.assert_array_equal(among.last_second, (person[-1], person[-1]))
+    rows = rows_of([alone, among], known(), lambda features: features)
+    of_clips = rows.judged & rows.own
+    np.testing.assert_array_equal(rows.whole[of_clips], [scene[-1], person[-1]])
+    np.testing.assert_array_equal(rows.hidden[of_clips], [person[-1], person[-1]])
 
 
 def test_what_is_counted_was_held_out(lesson: Lesson) -> None:
@@ -91,7 +112,7 @@ def test_what_is_kept_says_what_it_said_of_its_own() -> None:
     answers = Answers(("wave",), ("kind0", "kind1"), given)
     lesson = teach(rows_of(clips(("wave", 0)), people, lambda features: features), answers, seed=0)
     np.testing.assert_array_equal(lesson.layer.weight[1:], given.weight)
-    said = [answers.order[int(i)] for place in (0, 4, 5) for i in probabilities(lesson, around(place)).argmax(1)]
+    said = [one for place in (0, 4, 5) for one in called(lesson, around(place))]
     assert said == ["wave"] * 3 + ["kind0"] * 3 + ["kind1"] * 3
 
 
