@@ -34,7 +34,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def given(*arguments: str) -> Settings:
     """The settings of `amtnet run` with these arguments."""
     context = run.make_context("run", ["clip.mp4", *arguments])
-    own = ("source", "tubes_file", "out", "width", "no_video", "events")
+    own = ("source", "tubes_file", "out", "width", "no_video", "events", "view", "view_host", "view_port", "rerun")
     return settings_from({name: value for name, value in context.params.items() if name not in own})
 
 
