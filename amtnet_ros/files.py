@@ -6,12 +6,15 @@ import errno
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from amtnet_ros.errors import UserError
+
+_Output = TypeVar("_Output", bound="WholeOutput")
 
 PARTIAL = ".part"
 """How the names of unfinished files and folders end; they begin with a dot, and lie beside the finished ones."""
@@ -37,7 +40,7 @@ class WholeFile:
         """
         self.path, self._durable = path, durable
         self._place = Path(os.path.realpath(path))
-        with _reported(path):
+        with reported(path):
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             self._takes_name = path.is_file() or not path.exists()
@@ -49,7 +52,7 @@ class WholeFile:
         """The file is complete: it takes its name. Raises UserError if it cannot."""
         if not self._takes_name:
             return
-        with _reported(self.path):
+        with reported(self.path):
             if self._durable:
                 with self.temporary.open("rb") as file:
                     os.fsync(file.fileno())
@@ -72,6 +75,31 @@ class WholeFile:
             self.discard()
         if isinstance(error, OSError):
             raise unwritable(self.path, error) from error
+
+
+class WholeOutput(ABC):
+    """What is written bit by bit: whole and in its place where a block ends well, and nothing of it otherwise."""
+
+    @abstractmethod
+    def close(self) -> object:
+        """Finish it, and put it in its place. Raises UserError where it cannot be."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Give up: nothing is left of it."""
+
+    def __enter__(self: _Output) -> _Output:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:
+            self.discard()
+            raise
 
 
 def check_distinct(output: Path, *others: Path | None) -> None:
@@ -106,7 +134,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     An older one is replaced; missing folders above it are made. Raises UserError if it cannot be written.
     """
     around = _temporary(folder)
-    with _reported(folder):
+    with reported(folder):
         try:
             shutil.rmtree(around, ignore_errors=True)  # of a process with the same number that was killed
             new, old = around / "new" / folder.name, around / "old"
@@ -139,7 +167,7 @@ def unwritable(path: Path, error: Exception) -> UserError:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
     """An OSError in the block becomes a UserError about the path."""
     try:
         yield

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from amtnet_ros.contracts import TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import check_distinct
+from amtnet_ros.files import WholeOutput, check_distinct
 from amtnet_ros.media.annotated_video import AnnotatedVideo
 from amtnet_ros.media.drawing import Style
 from amtnet_ros.media.losses import Say, to_stderr
@@ -16,7 +16,7 @@ from amtnet_ros.media.tube_lines import TubeRecorder, TubeSummary
 from amtnet_ros.media.video import VideoWriter
 
 
-class Findings:
+class Findings(WholeOutput):
     """Tubes in a JSON lines file, and an annotated video beside it; `with` writes both whole in the end.
 
     A full disk costs the video first: it is removed, which makes room, and the tubes go on. Where even they cannot be
@@ -114,12 +114,3 @@ class Findings:
         if self._writer:
             self._writer.discard()
         self._tubes.discard()
-
-    def __enter__(self) -> Findings:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()

@@ -27,8 +27,7 @@ from uuid import UUID
 import numpy as np
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
-from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile, unwritable
+from amtnet_ros.files import WholeFile, WholeOutput, unwritable
 from amtnet_ros.libraries import library
 from amtnet_ros.media.tube_spool import Pieces, TubeSpool, text_of
 from amtnet_ros.tube_boxes import Box, grow
@@ -134,7 +133,7 @@ class _Growing:
         return [int(count) for count in counts]
 
 
-class TubeRecorder:
+class TubeRecorder(WholeOutput):
     """Writes tubes to a JSON lines file: whole, when closed, or not at all.
 
     A tube is written when it ends, those that live are written on closing; older boxes of a long one wait on disk, so
@@ -202,19 +201,6 @@ class TubeRecorder:
         """Give up: nothing is left of the file."""
         self._file.raw.close()
         self._whole.discard()
-
-    def __enter__(self) -> TubeRecorder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            try:
-                self.close()
-            except UserError:
-                self.discard()
-                raise
-        else:
-            self.discard()
 
     def _write(self, session: UUID, growing: _Growing) -> None:
         tube, spans = growing.tube, growing.spans()

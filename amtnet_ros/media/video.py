@@ -16,7 +16,7 @@ import numpy as np
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile, unwritable
+from amtnet_ros.files import WholeFile, WholeOutput, unwritable
 from amtnet_ros.media.image_folder import ImageFolder, open_folder
 from amtnet_ros.media.live import LiveSource, is_device, open_device, open_stream
 from amtnet_ros.media.losses import Say, to_stderr
@@ -57,7 +57,7 @@ def files_of(source: Source) -> tuple[Path, ...]:
     return (Path(source.address),) if isinstance(source, VideoFile) else ()
 
 
-class VideoWriter:
+class VideoWriter(WholeOutput):
     """Writes an H.264 file: whole, when closed, or not at all.
 
     The first image sets the size; images of another size are resized to it. Use as a context manager: leaving it by an
@@ -108,17 +108,6 @@ class VideoWriter:
         with suppress(self._av.FFmpegError, OSError):  # where the disk is full, what waits cannot be written either
             self._container.close()
         self._file.discard()
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        whole = False
-        try:
-            whole = kind is None and self.close()
-        finally:
-            if not whole:
-                self.discard()
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from amtnet_ros.contracts import TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import check_distinct
 from amtnet_ros.libraries import library
 from amtnet_ros.media.events import ActionEvent, ActionEvents
 from amtnet_ros.media.findings import Findings
@@ -157,6 +158,8 @@ def command(
     lines = tubes or Path(beside or "").with_suffix(".jsonl")
     with ros([*sys.argv, "--ros-args", "-r", f"image:={image}", "--"]) as stop:
         with ExitStack() as files:
+            if mcap:
+                check_distinct(mcap, lines, video)
             findings = files.enter_context(Findings(lines, video, width))
             recording = files.enter_context(McapRecorder(mcap)) if mcap else None
             node = RecorderNode(_Files(findings, recording), compressed, events)
@@ -168,17 +171,18 @@ def command(
                 spin(node, stop, done=silent)
             finally:
                 node.destroy_node()
-        return _conclude(findings, node, require_tubes)
+        failed = findings.failed or (recording is not None and recording.failed)
+        return _conclude(findings, node, require_tubes, failed)
 
 
-def _conclude(findings: Findings, node: RecorderNode, require_tubes: bool) -> int:
+def _conclude(findings: Findings, node: RecorderNode, require_tubes: bool, failed: bool) -> int:
     console = library("rich.console", "the recorder").Console()
     console.print(table_of(findings.summaries, node.origin or 0))
     images = f", {findings.images} images" if findings.has_video else ""
     console.print(f"{node.steps} steps of the detector{images} recorded")
     if node.steps == 0:
         print("recorder: no message came on action_tubes; does the detector run, and is it active?", file=sys.stderr)
-    if findings.failed:
+    if failed:
         return 2  # it has been said what
     return int(require_tubes and not any(tube.confirmed for tube in findings.summaries))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from amtnet_ros.contracts import OTHER, Tube, TubeUpdate, UInt8
-from amtnet_ros.files import WholeFile, unwritable
+from amtnet_ros.errors import UserError
+from amtnet_ros.files import WholeFile, WholeOutput, reported
 from amtnet_ros.libraries import library
+from amtnet_ros.media.losses import Say, to_stderr
 from amtnet_ros.media.pictures import jpeg
 from amtnet_ros.tube_boxes import boxes_of
 from amtnet_ros.view.image_annotations import image_annotations, time_of
@@ -21,21 +24,22 @@ IMAGE, ANNOTATIONS, TUBES = "/camera/image_raw/compressed", "/detector/annotatio
 """The topics, called as on a robot, so that one layout fits both."""
 
 
-class McapRecorder:
+class McapRecorder(WholeOutput):
     """Writes an MCAP file: whole, when closed, or not at all; each message has its image's stamp.
 
     Use as a context manager: leaving it by an exception discards the file. Raises UserError where the library `mcap` is
-    missing or the file cannot be written.
+    missing or the file cannot be opened. Where it cannot be written any more, as on a full disk, that is said, nothing
+    is left of it, and what comes is ignored: `failed`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Say = to_stderr) -> None:
+        """say: is told where it is given up."""
         mcap: Any = library("mcap.writer", "an MCAP recording")
         self._whole = WholeFile(path, parents=True)
         self._counts: dict[int, int] = {}
-        try:
+        self._say, self.failed = say, False
+        with reported(path):
             self._file = self._whole.temporary.open("wb")
-        except OSError as error:
-            raise unwritable(path, error) from None
         self._writer = mcap.Writer(self._file)
         self._writer.start(profile="", library="amtnet_ros")
         self._image, self._annotations, self._tubes = (
@@ -70,31 +74,40 @@ class McapRecorder:
 
     def close(self) -> None:
         """Finish the file and put it in its place."""
-        self._writer.finish()
-        self._file.close()
-        self._whole.keep()
+        if self.failed:
+            return
+        try:
+            with reported(self._whole.path):
+                self._writer.finish()
+                self._file.close()
+            self._whole.keep()
+        except UserError as error:
+            self._give_up(error)
 
     def discard(self) -> None:
         """Give up: nothing is left of the file."""
-        self._file.close()
+        with suppress(OSError):  # where the disk is full, what waits cannot be written either
+            self._file.close()
         self._whole.discard()
 
-    def __enter__(self) -> McapRecorder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def _give_up(self, error: UserError) -> None:
+        self.discard()
+        self.failed = True
+        self._say(f"{error}; it is given up, the rest goes on")
 
     def _channel(self, topic: str, schema: Schema) -> int:
         number = self._writer.register_schema(schema["title"], "jsonschema", json.dumps(schema).encode())
         return int(self._writer.register_channel(topic, "json", number))
 
     def _write(self, channel: int, stamp: int, content: Mapping[str, Any]) -> None:
+        if self.failed:
+            return
         number = self._counts[channel] = self._counts.get(channel, -1) + 1
-        self._writer.add_message(channel, stamp, json.dumps(content).encode(), stamp, sequence=number)
+        try:
+            with reported(self._whole.path):
+                self._writer.add_message(channel, stamp, json.dumps(content).encode(), stamp, sequence=number)
+        except UserError as error:
+            self._give_up(error)
 
 
 def _as_written(tube: Tube, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from amtnet_ros.contracts import OTHER, FlowField, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile
+from amtnet_ros.files import WholeFile, WholeOutput
 from amtnet_ros.flow.colour import flow_to_colour
 from amtnet_ros.libraries import library
 from amtnet_ros.media.drawing import GREY, colour_of, colour_of_action, feet, name_of
@@ -29,7 +29,7 @@ _TRAIL = 30  # boxes of a tube's way
 _OVER = "over"
 
 
-class RerunLog:
+class RerunLog(WholeOutput):
     """Logs a stream's images, flow and tubes.
 
     Use as a context manager: leaving it by an exception discards the file. Raises UserError where Rerun is missing, or
@@ -83,13 +83,9 @@ class RerunLog:
         if self._file:
             self._file.keep()
 
-    def __enter__(self) -> RerunLog:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        elif self._file:
+    def discard(self) -> None:
+        """Give up: nothing is left of the file."""
+        if self._file:
             with suppress(Exception):  # what is discarded need not be finished
                 self._log.disconnect()
             self._file.discard()
