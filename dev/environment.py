@@ -159,7 +159,8 @@ class Environment:
         # First what builds those that exist as source only, so that the build uses the pinned one as well.
         build_tool = [pin for pin in pins if pin.startswith("setuptools==")]
         self.pip("install", "--no-deps", *build_tool)
-        self.pip("install", "--no-deps", "--no-build-isolation", *pins)
+        # Compiling every file of PyTorch takes a minute or two; Python compiles those that it imports.
+        self.pip("install", "--no-deps", "--no-build-isolation", "--no-compile", *pins)
 
     def forget_interrupted_packages(self) -> None:
         """Make pip see those packages as missing whose installation was cut off.
