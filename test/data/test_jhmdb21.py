@@ -74,9 +74,12 @@ def test_masks_and_splits_that_do_not_exist_are_named(data_root):
     [
         (None, r"annotations\.json\.gz is missing; give its folder by --data-root"),
         (b"not gzip", "damaged"),
-        (gzip.compress(b'{"classes": ['), "damaged"),
-        (gzip.compress(b"[]"), "not the J-HMDB-21 annotations"),
-        (gzip.compress(b'{"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1]]}}}'), "not the J-HMDB-21 annotations"),
+        (gzip.compress(b'{"classes": [', mtime=0), "damaged"),
+        (gzip.compress(b"[]", mtime=0), "not the J-HMDB-21 annotations"),
+        (
+            gzip.compress(b'{"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1]]}}}', mtime=0),
+            "not the J-HMDB-21 annotations",
+        ),
         (
             gzip.compress(
                 json.dumps({"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1, 1]], "n_frames": 2}}}).encode()
