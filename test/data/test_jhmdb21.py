@@ -82,7 +82,8 @@ def test_masks_and_splits_that_do_not_exist_are_named(data_root):
         ),
         (
             gzip.compress(
-                json.dumps({"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1, 1]], "n_frames": 2}}}).encode()
+                json.dumps({"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1, 1]], "n_frames": 2}}}).encode(),
+                mtime=0,
             ),
             "clip c has 2 frames and 1 boxes",
         ),
