@@ -31,6 +31,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class Step:
     inputs: files, and words, that determine what it makes.
     needs: the step it builds on; where that changes, this is made anew.
     make: makes it, from whatever state the last attempt left.
+    beside: its log, where it is made beside the steps after it; None where they wait for it.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Step:
     inputs: tuple[Path | str, ...]
     needs: str | None
     make: Callable[[], None]
+    beside: Path | None = None
 
 
 class Environment:
@@ -72,11 +75,11 @@ class Environment:
 
     pythons = SUPPORTED
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, log: str = "log.txt") -> None:
         self.path = path
         self.python = path / "bin" / "python"
         self.stamps = path / "setup"
-        self.log = self.stamps / "log.txt"
+        self.log = self.stamps / log
         self.packages = path / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 
     def steps(self, tests: bool) -> list[Step]:
@@ -104,34 +107,45 @@ class Environment:
         ]
         if tests:
             lists_with_tests = [*lists, "test"]
-            steps.append(
-                Step(
-                    "tests",
-                    "PyTorch and test tools",
-                    requirements(["test"]),
-                    "wheels",
-                    lambda: self.install(lists_with_tests),
-                )
+            other = Environment(self.path, "log_tests.txt")
+            install = Step(
+                "tests",
+                "PyTorch and test tools",
+                requirements(["test"]),
+                "wheels",
+                lambda: other.install(lists_with_tests),
+                beside=other.log,
             )
+            steps.insert(2, install)  # minutes of unpacking on one core, while the messages are compiled on another
         return steps
 
     def make(self, steps: list[Step]) -> None:
         """Make what was not made, or was made from something else."""
         keys: dict[str, str] = {}
         checked = False
-        for number, step in enumerate(steps, 1):
-            keys[step.name] = digest((keys.get(step.needs or "", ""), *step.inputs))
-            stamp = self.stamps / step.name
-            if stamp.is_file() and stamp.read_text() == keys[step.name]:
-                continue
-            if not checked:
-                check_machine(self.pythons)
-                check_path(self.path)
-                checked = True
-            stamp.unlink(missing_ok=True)
-            with progress(f"[{number}/{len(steps)}] {step.title}", self.log):
-                step.make()
-            replace_text(stamp, keys[step.name])
+        with ThreadPoolExecutor() as beside:
+            waiting: list[tuple[str, Step, Future[None]]] = []
+            for number, step in enumerate(steps, 1):
+                keys[step.name] = digest((keys.get(step.needs or "", ""), *step.inputs))
+                stamp = self.stamps / step.name
+                if stamp.is_file() and stamp.read_text() == keys[step.name]:
+                    continue
+                if not checked:
+                    check_machine(self.pythons)
+                    check_path(self.path)
+                    checked = True
+                stamp.unlink(missing_ok=True)
+                title = f"[{number}/{len(steps)}] {step.title}"
+                if step.beside:
+                    waiting.append((title, step, beside.submit(step.make)))
+                    continue
+                with progress(title, self.log):
+                    step.make()
+                replace_text(stamp, keys[step.name])
+            for title, step, made in waiting:
+                with progress(title, step.beside or self.log):
+                    made.result()
+                replace_text(self.stamps / step.name, keys[step.name])
 
     def make_venv(self) -> None:
         """A fresh virtual environment; everything that the folder held is removed."""
