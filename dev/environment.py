@@ -105,19 +105,16 @@ class Environment:
                 self.link_checkout,
             ),
         ]
-        if tests:
-            lists_with_tests = [*lists, "test"]
-            other = Environment(self.path, "log_tests.txt")
-            install = Step(
-                "tests",
-                "PyTorch and test tools",
-                requirements(["test"]),
-                "wheels",
-                lambda: other.install(lists_with_tests),
-                beside=other.log,
-            )
-            steps.insert(2, install)  # minutes of unpacking on one core, while the messages are compiled on another
+        if tests:  # minutes of unpacking, each on one core, while the messages are compiled
+            steps[2:2] = [self.beside("torch", "PyTorch", lists), self.beside("test", "test tools", lists)]
         return steps
+
+    def beside(self, name: str, title: str, lists: list[str]) -> Step:
+        """The step that installs one more list, with a log of its own, beside the steps after it."""
+        other = Environment(self.path, f"log_{name}.txt")
+        return Step(
+            name, title, requirements([name]), "wheels", lambda: other.install([*lists, name]), beside=other.log
+        )
 
     def make(self, steps: list[Step]) -> None:
         """Make what was not made, or was made from something else."""
@@ -133,6 +130,7 @@ class Environment:
                 if not checked:
                     check_machine(self.pythons)
                     check_path(self.path)
+                    self.forget_interrupted_packages()
                     checked = True
                 stamp.unlink(missing_ok=True)
                 title = f"[{number}/{len(steps)}] {step.title}"
@@ -162,7 +160,6 @@ class Environment:
 
     def install(self, lists: list[str]) -> None:
         """Install the pins of these lists, no more and no less."""
-        self.forget_interrupted_packages()
         pins = [pin for name in lists for pin in read_pins(name)]
         unwanted = (
             "onnxruntime" if "gpu" in lists else "onnxruntime-gpu"

@@ -22,7 +22,8 @@ LISTS: dict[str, tuple[str, ...]] = {
     "runtime": ("ros",),
     "build": ("ros", "runtime"),
     "gpu": ("ros", "runtime"),
-    "test": ("ros", "runtime"),
+    "torch": ("ros", "runtime"),
+    "test": ("ros", "runtime", "torch"),
 }
 
 

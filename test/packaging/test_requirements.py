@@ -20,7 +20,7 @@ def canonical(pin):
 
 
 def test_each_list_was_resolved():
-    assert {"ros", "runtime", "build", "gpu", "test"} <= set(LISTS)
+    assert {"ros", "runtime", "build", "gpu", "torch", "test"} <= set(LISTS)
     assert sorted(path.stem for path in FOLDER.glob("*.txt")) == LISTS
 
 
