@@ -7,19 +7,20 @@ a worker that dies, is theirs.
 from __future__ import annotations
 
 import os
-import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any, Protocol
 
 from amtnet_ros.archive.places import one_line
 from amtnet_ros.archive.worker import Setup, Worker
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
+from amtnet_ros.program import kept_signals, on_ending
 
 
 class Workers(Protocol):
@@ -80,6 +81,8 @@ class Processes:
 
     def close(self) -> None:
         """See `Workers`."""
+        for child in active_children():
+            child.terminate()  # where the work was interrupted it would go on to the end of a piece
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -90,13 +93,9 @@ class OnRay:
 
     def __init__(self, setup: Setup, count: int | None, address: str | None, gpus: float) -> None:
         """count: None for one a CPU of the cluster, or as many as the GPUs suffice for. gpus: each one's share."""
-        self._ray = library("ray", "running on Ray")
-        alone = {"include_dashboard": False} if address is None else {}
-        try:
-            self._ray.init(address=address, log_to_driver=False, logging_level="error", **alone)
-        except Exception as error:  # it raises what it happens to meet, plain Exception among it
-            where = f"--address {address}: no Ray can be reached there" if address else "Ray cannot be started here"
-            raise UserError(f"{where} ({one_line(error)}); --engine processes needs none") from error
+        with kept_signals():  # it would end this process in its own way
+            self._ray = library("ray", "running on Ray")
+            _join(self._ray, address)
         resources = self._ray.cluster_resources()
         most = int(resources.get("GPU", 0) / gpus) if gpus else int(resources.get("CPU", 1))
         if most < 1:
@@ -124,6 +123,16 @@ class OnRay:
         self._ray.shutdown()
 
 
+def _join(ray: Any, address: str | None) -> None:
+    """Start Ray, or join the one that runs there. Raises UserError."""
+    alone = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error", **alone)
+    except Exception as error:  # it raises what it happens to meet, plain Exception among it
+        where = f"--address {address}: no Ray can be reached there" if address else "Ray cannot be started here"
+        raise UserError(f"{where} ({one_line(error)}); --engine processes needs none") from error
+
+
 RETRIES = 2
 """Times that Ray gives a task to a new worker when its worker has died."""
 
@@ -133,13 +142,16 @@ _worker: Worker | None = None
 def _begin(setup: Setup) -> None:
     """A worker process begins: it ends when interrupted, and with the process that started it."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    on_ending(lambda *_: sys.exit(1))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(setup)
 
 
 def _do(method: str, task: Any) -> Any:
-    return getattr(_worker, method)(task)
+    try:
+        return getattr(_worker, method)(task)
+    except SystemExit:  # interrupted; nothing is left half written
+        os._exit(1)
 
 
 def _end_with_parent() -> None:

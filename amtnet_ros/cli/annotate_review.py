@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import click
@@ -24,8 +23,6 @@ def review(file: Path, port: int) -> None:
     library("werkzeug", "amtnet annotate review")
     from amtnet_ros.review.server import HOST, ReviewApp, listen
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     reviewed, frames = ReviewedFile(file), FrameStore()
     try:
         server = listen(ReviewApp(reviewed, frames), port)

@@ -74,8 +74,6 @@ def demo(
     """
     if video is not None and camera is not None:
         raise click.UsageError("give a video or a camera, not both")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # end the processes as Ctrl-C does
     console = Console()
     if camera is not None or video is not None:
         source = str(camera) if video is None else video

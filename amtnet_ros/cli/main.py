@@ -6,22 +6,19 @@ import sys
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.libraries import library
-from amtnet_ros.program import INTERRUPTED, begin, end_at_once, forget
+from amtnet_ros.program import INTERRUPTED, begin, code_of, end_at_once
 
 
 def main() -> None:
     """Run `amtnet`; a UserError becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
     begin()
     try:
-        code = _run()
+        code = code_of(_run())
     except UserError as error:
         print(f"amtnet: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:  # as by `amtnet models | head -1`
-        forget(sys.stdout)
-        code = 1
     end_at_once()
     sys.exit(code)
 

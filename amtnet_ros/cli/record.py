@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import click
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import unwritable
 from amtnet_ros.media.video import open_source
+from amtnet_ros.program import on_ending
 from amtnet_ros.recording.cameras import Camera, OnImage, SourceCamera
 from amtnet_ros.recording.keys import QUIT, Keys, bind
 from amtnet_ros.recording.session import ClipTaker, legend
@@ -113,8 +113,7 @@ class _Complaints:
 def _stop_by_signal() -> threading.Event:
     """An event that Ctrl-C, SIGTERM and the end of the terminal set, to the end of the process."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    on_ending(lambda *_: stop.set())
     return stop
 
 

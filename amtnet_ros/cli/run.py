@@ -19,6 +19,7 @@ from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
+from amtnet_ros.program import Interruption, interruption
 
 
 @click.command()
@@ -75,8 +76,13 @@ def run(
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
-    with opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks:
-        count, seconds = _watch(opened, sinks, console)
+    with (
+        interruption() as ending,
+        opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks,
+    ):
+        count, seconds = _watch(opened, sinks, ending, console)
+        if ending.asked:
+            console.print("interrupted: writing what was found so far")
         sinks.take(pipeline.finish())
     summaries = sinks.findings.summaries
     Console().print(table_of(summaries, 0))
@@ -89,19 +95,15 @@ def run(
         raise click.exceptions.Exit(2)
 
 
-def _watch(source: Source, sinks: Sinks, console: Console) -> tuple[int, float]:
+def _watch(source: Source, sinks: Sinks, ending: Interruption, console: Console) -> tuple[int, float]:
     """Run the pipeline over the source. Returns the number of frames and the seconds the pipeline took."""
     count, seconds = 0, 0.0
-    try:
-        for stamp, image in track(
-            source.stamped(), "watching", total=source.frames or None, console=console, transient=True
-        ):
-            sinks.show(stamp, image)
-            begin = time.perf_counter()
-            updates = sinks.pipeline.push(stamp, image)
-            seconds += time.perf_counter() - begin
-            sinks.take(updates)
-            count += 1
-    except KeyboardInterrupt:
-        console.print("interrupted: writing what was found so far")
+    images = ending.over(source.stamped())
+    for stamp, image in track(images, "watching", total=source.frames or None, console=console, transient=True):
+        sinks.show(stamp, image)
+        begin = time.perf_counter()
+        updates = sinks.pipeline.push(stamp, image)
+        seconds += time.perf_counter() - begin
+        sinks.take(updates)
+        count += 1
     return count, seconds

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -51,7 +52,10 @@ class Wanted:
 
 @dataclass
 class Sinks:
-    """All that takes images and tubes. events, view, rerun: None where they were not asked for."""
+    """All that takes images and tubes. events, view, rerun: None where they were not asked for.
+
+    out: stdout, whatever a progress bar puts in its place later.
+    """
 
     findings: Findings
     events: ActionEvents | None
@@ -59,6 +63,7 @@ class Sinks:
     rerun: RerunLog | None
     pipeline: Pipeline
     console: Console
+    out: TextIO
 
     def show(self, stamp: int, image: UInt8) -> None:
         """The next image, (height, width, 3) uint8 RGB, of that stamp (ns), before what is found in it."""
@@ -82,10 +87,10 @@ class Sinks:
 
     def _say(self, line: str) -> None:
         """To stdout; above the progress bar, where both are in one terminal."""
-        if self.console.is_terminal and sys.__stdout__ is not None and sys.__stdout__.isatty():
+        if self.console.is_terminal and self.out.isatty():
             self.console.print(line, markup=False, highlight=False)
         else:
-            print(line, file=sys.__stdout__, flush=True)
+            print(line, file=self.out, flush=True)
 
 
 @contextmanager
@@ -106,4 +111,4 @@ def opened_sinks(
         if wanted.page:
             view = files.enter_context(shown(LiveView(title, style), *wanted.page, click.echo))
         events = ActionEvents(pipeline.labels) if wanted.events else None
-        yield Sinks(findings, events, view, log, pipeline, console)
+        yield Sinks(findings, events, view, log, pipeline, console, sys.stdout)

@@ -16,30 +16,28 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.program import INTERRUPTED, begin, end_at_once
+from amtnet_ros.program import INTERRUPTED, begin, code_of, end_at_once, kept_signals, on_ending
 
 _WAKE_UP = 0.1  # seconds between two looks at whether a signal came
 
 
 @contextlib.contextmanager
 def ros(arguments: list[str]) -> Iterator[threading.Event]:
-    """rclpy, started with these arguments, while inside; yields an event that SIGINT or SIGTERM sets.
+    """rclpy, started with these arguments, while inside; yields an event that SIGINT, SIGTERM or SIGHUP sets.
 
     rclpy's own handlers are not installed: they end the context at once, and nothing could be said any more. Raises
     UserError where ROS cannot make sense of the arguments, or cannot write its log.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: stop.set())
-    with clear_errors():
-        rclpy.init(args=[utf8(word) for word in arguments], signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield stop
-    finally:
-        rclpy.try_shutdown()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with kept_signals():
+        on_ending(lambda *_: stop.set())
+        signal.signal(signal.SIGINT, lambda *_: stop.set())  # also where a shell's background job is to ignore it
+        with clear_errors():
+            rclpy.init(args=[utf8(word) for word in arguments], signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            yield stop
+        finally:
+            rclpy.try_shutdown()
 
 
 @contextlib.contextmanager
@@ -93,7 +91,7 @@ def run(name: str, body: Callable[[], int]) -> int:
     """
     begin()
     try:
-        return body()
+        return code_of(body())
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
