@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from amtnet_ros.errors import quoted
 from amtnet_ros.stream import Admission
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _MISSES = 5  # steps without depth, or images with stamps that stand still, in a row: fewer happen
 _MOST_LOST = 0.05  # share of the messages that may be lost without a word
+FRAME_ID = "frame_id"
+"""The word in what is said of frames."""
 _GAPS = 3  # images in a row that come too late; more would keep the user waiting
 
 
@@ -148,6 +151,7 @@ class TopicFacts:
     other_type: the type the topic is published with, if not ours, or "". elsewhere: other topics with our type.
     what: what its messages are, in the singular: image, or depth.
     lost, sent: of the last seconds, as far as the middleware tells. size: bytes of the newest.
+    frames: the frame_ids of the last seconds, each once.
     """
 
     topic: str
@@ -161,6 +165,7 @@ class TopicFacts:
     lost: int = 0
     sent: int = 0
     size: int = 0
+    frames: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,22 @@ def complaint_about_depth(facts: TopicFacts, health: Health, tolerance: float, t
         f"no depth on {facts.topic} belongs to the images: the nearest depth is {health.depth_away:.2f} s away; "
         f"tolerance {tolerance:.2f} s (depth.tolerance); are both cameras' clocks synchronised?"
     )
+
+
+def complaint_about_frames(facts: TopicFacts) -> str:
+    """The same where the headers do not say, or not clearly, in which frame the messages are."""
+    names = " and ".join(map(quoted, facts.frames))
+    if len(facts.frames) > 1:
+        return (
+            f"{facts.what} on {facts.topic} comes with more than one {FRAME_ID}: {names}; each result is in that of "
+            "its own message; give two cameras a topic each"
+        )
+    if "" in facts.frames:
+        return (
+            f"{facts.what} on {facts.topic} comes without a {FRAME_ID}: results cannot be placed in space; set it in "
+            "the camera's driver"
+        )
+    return ""
 
 
 def _why_silent(facts: TopicFacts, timeout: float) -> str:

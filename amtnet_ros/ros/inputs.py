@@ -14,6 +14,9 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from amtnet_ros.ros.health import Losses, TopicFacts
 from amtnet_ros.ros.qos import NEWEST_IMAGE, SubscriptionEventCallbacks, overridable
 
+_WINDOW = 10.0  # seconds for which a frame_id is remembered
+_MOST_FRAMES = 8
+
 
 class InputTopic:
     """A subscription to the newest message of a topic.
@@ -30,6 +33,7 @@ class InputTopic:
         self._called, self._what = called or name, what
         self._kind = f"sensor_msgs/msg/{kind.__name__}"
         self._incompatible, self._losses, self._size = "", Losses(), 0
+        self._frames: dict[str, float] = {}  # frame_id → when it came last
         self._last_at = time.monotonic()
         self._subscription: Subscription[Any] = node.create_subscription(
             kind,
@@ -70,6 +74,7 @@ class InputTopic:
             lost=lost,
             sent=sent,
             size=self._size,
+            frames=self._recent_frames(),
         )
 
     def _elsewhere(self) -> tuple[str, ...]:
@@ -84,6 +89,11 @@ class InputTopic:
             )
         )
 
+    def _recent_frames(self) -> tuple[str, ...]:
+        """The frame_ids of the last seconds."""
+        now = time.monotonic()
+        return tuple(frame for frame, when in self._frames.copy().items() if now - when < _WINDOW)
+
     def _published(self, name: str) -> bool:
         return int(self._node.count_publishers(name)) > 0
 
@@ -91,6 +101,9 @@ class InputTopic:
         self._last_at = time.monotonic()
         self._losses.note(lost=False)
         self._size = len(getattr(message, "data", ()))
+        self._frames[message.header.frame_id] = self._last_at
+        if len(self._frames) > _MOST_FRAMES:
+            del self._frames[min(self._frames, key=self._frames.__getitem__)]
         self._callback(message)
 
     def _event_callbacks(self) -> SubscriptionEventCallbacks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import traceback
@@ -22,12 +23,14 @@ from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.ros.depth import DepthInput
 from amtnet_ros.ros.health import (
     ERROR,
+    FRAME_ID,
     OK,
     WARN,
     Health,
     Limits,
     Stamps,
     complaint_about_depth,
+    complaint_about_frames,
     complaint_about_images,
     status,
 )
@@ -54,7 +57,7 @@ class Monitor:
         self.worker: Worker | None = None
         self._images: InputTopic | None = None
         self._depth: DepthInput | None = None
-        self._warned: dict[str, float] = {}
+        self._silent_until: dict[str, float] = {}  # by kind of warning
 
     # What the camera tells
 
@@ -153,21 +156,24 @@ class Monitor:
         limits = Limits(settings["image_timeout"], settings["max_image_age"], settings["max_frame_gap"])
         found = []
         if self._images is not None:
-            found.append(complaint_about_images(self._images.facts(), self._health, limits))
+            facts = self._images.facts()
+            found += [complaint_about_images(facts, self._health, limits), complaint_about_frames(facts)]
         if (depth := self._depth) is not None:
             facts = depth.topic.facts()
             found.append(complaint_about_depth(facts, self._health, depth.tolerance, limits.image_timeout))
+            found.append(complaint_about_frames(facts))
         complaints = [reason for reason in found if reason]
         for reason in complaints:
             self._warn(reason)
         return complaints
 
     def _warn(self, reason: str) -> None:
-        kind, now = re.sub(r"[0-9.]+", "", reason), time.monotonic()
-        self._warned = {said: when for said, when in self._warned.items() if now - when <= _REPEAT}
-        if kind not in self._warned:
+        """Log it, unless that was done a moment ago; of frames once: many a driver says none, and not all need them."""
+        about_frames = FRAME_ID in reason
+        kind = re.sub(rf"(?<={FRAME_ID}).*|[0-9.]+", "", reason)
+        if time.monotonic() >= self._silent_until.get(kind, 0.0):
             self._log.warning(reason)
-            self._warned[kind] = now
+            self._silent_until[kind] = math.inf if about_frames else time.monotonic() + _REPEAT
 
 
 def _values_of(pipeline: Pipeline) -> dict[str, str]:

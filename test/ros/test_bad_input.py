@@ -165,6 +165,18 @@ def test_two_publishers_on_one_topic_are_named(stage: Stage) -> None:
     assert words in detector.output
 
 
+def test_a_frame_that_is_not_said_and_one_that_changes_are_warned_of_once(stage: Stage) -> None:
+    said = watch_health(stage)
+    detector = stage.detector()
+    none = "image on /image comes without a frame_id"
+    several = "image on /image comes with more than one frame_id: '' and 'left'"
+    stage.film(walker(), until=lambda: sum(none in status.message for status in said) > 2, frame_id="")
+    stage.film(walker(), until=lambda: sum(several in status.message for status in said) > 1, frame_id="left")
+    assert all(status.level == DiagnosticStatus.WARN for status in said if "frame_id" in status.message)
+    assert (detector.output.count(none), detector.output.count(several)) == (1, 1)
+    assert {message.header.frame_id for message in stage.tubes} == {"", "left"}
+
+
 def test_remaps_that_cross_are_applied_once(stage: Stage) -> None:
     crossed = ("-r", "image:=/other", "-r", "/other:=/image")
     given = ("-p", f"model:={stage.model}", "-p", "autostart:=true", "-p", "image_timeout:=1.5")

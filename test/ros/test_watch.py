@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from amtnet_ros.ros.health import (
     Stamps,
     TopicFacts,
     complaint_about_depth,
+    complaint_about_frames,
     complaint_about_images,
 )
 from amtnet_ros.stream import Admission
@@ -74,6 +76,24 @@ def test_trouble_with_images_is_named_in_one_line(facts: TopicFacts, age: float 
     said = complaint_about_images(facts, Health(image_age=age), LIMITS)
     assert all(word in said for word in words), said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (("eye",), ()),
+        (("",), ("image on /eye comes without a frame_id", "cannot be placed in space")),
+        (("left", "right"), ("image on /eye comes with more than one frame_id: 'left' and 'right'",)),
+        (("left", ""), ("'left' and ''",)),
+        (("\n" * 200, "b"), ("'\\n\\n",)),
+    ],
+)
+def test_a_frame_that_is_not_said_or_changes_is_named(frames: tuple[str, ...], words: tuple[str, ...]) -> None:
+    said = complaint_about_frames(replace(WELL, frames=frames))
+    assert bool(said) == bool(words)
+    assert all(word in said for word in words), said
+    assert len(said) < 400
+    assert said.isprintable()
 
 
 def test_losses_are_counted_for_some_seconds() -> None:
