@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.media.video import Source, files_of, open_source
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.program import Interruption, interruption
+from amtnet_ros.view.rerun_log import check_target
 
 
 @click.command()
@@ -71,8 +71,10 @@ def run(
         page=(view_host, view_port) if view else None,
         rerun=rerun,
     )
-    for output in wanted.files:
-        check_distinct(output, *files_of(opened))
+    if rerun:
+        check_target(rerun)  # before a model is loaded
+    for number, output in enumerate(wanted.files):
+        check_distinct(output, *files_of(opened), *wanted.files[:number])
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
@@ -89,9 +91,9 @@ def run(
     if not any(tube.confirmed for tube in summaries):
         click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    failed = sinks.findings.failed
-    click.echo(str(replace(wanted, video=None) if failed else wanted))
-    if failed:
+    written = sinks.written(wanted)
+    click.echo(str(written))
+    if written != wanted:
         raise click.exceptions.Exit(2)
 
 

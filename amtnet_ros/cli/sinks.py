@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -65,6 +65,13 @@ class Sinks:
     console: Console
     out: TextIO
 
+    def written(self, wanted: Wanted) -> Wanted:
+        """What of that came out, in the end."""
+        failed = self.rerun is not None and self.rerun.failed
+        return replace(
+            wanted, video=None if self.findings.failed else wanted.video, rerun=None if failed else wanted.rerun
+        )
+
     def show(self, stamp: int, image: UInt8) -> None:
         """The next image, (height, width, 3) uint8 RGB, of that stamp (ns), before what is found in it."""
         self.findings.add_image(stamp, image)
@@ -106,7 +113,7 @@ def opened_sinks(
         findings = files.enter_context(Findings(wanted.tubes, wanted.video, wanted.width, rate, style, say))
         view, log = None, None
         if wanted.rerun:
-            log = files.enter_context(RerunLog(wanted.rerun, pipeline.labels))
+            log = files.enter_context(RerunLog(wanted.rerun, pipeline.labels, say))
             pipeline.on_flow = log.add_flow
         if wanted.page:
             view = files.enter_context(shown(LiveView(title, style), *wanted.page, click.echo))

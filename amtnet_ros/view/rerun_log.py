@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,13 +14,15 @@ import numpy as np
 
 from amtnet_ros.contracts import OTHER, FlowField, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile, WholeOutput
+from amtnet_ros.files import WholeFile, WholeOutput, reported
 from amtnet_ros.flow.colour import flow_to_colour
 from amtnet_ros.libraries import library
 from amtnet_ros.media.drawing import GREY, colour_of, colour_of_action, feet, name_of
 from amtnet_ros.media.events import ActionEvents
+from amtnet_ros.media.losses import Say, to_stderr
 from amtnet_ros.media.pictures import fitted, jpeg
 from amtnet_ros.tube_boxes import Box, grow, newest_box
+from amtnet_ros.view.desktop import has_desktop
 
 SPAWN = "spawn"
 """Given in place of a file: open Rerun's viewer, and show it live."""
@@ -27,22 +32,36 @@ WIDTH = 960
 """Of the pictures, in pixels, at most; boxes are in the pictures' pixels."""
 _TRAIL = 30  # boxes of a tube's way
 _OVER = "over"
+_LOOK = 1.0  # seconds between two looks at whether the file can be written
+_ROOM = 1 << 20  # bytes
+_PATIENCE = 30.0  # seconds for what waits to be written
+
+
+def check_target(target: str) -> None:
+    """Raises UserError where --rerun can mean nothing here."""
+    if target != SPAWN and Path(target).suffix != ".rrd":
+        raise UserError(f"--rerun {target}: neither a file that ends in .rrd nor '{SPAWN}'")
+    if target == SPAWN and not has_desktop():
+        raise UserError(f"--rerun {SPAWN}: there is no screen here for Rerun's viewer; give a file to write, FILE.rrd")
 
 
 class RerunLog(WholeOutput):
     """Logs a stream's images, flow and tubes.
 
     Use as a context manager: leaving it by an exception discards the file. Raises UserError where Rerun is missing, or
-    the file cannot be written.
+    its viewer or the file cannot be opened. Where the file cannot be written any more, as on a full disk, that is said,
+    nothing is left of it, and what comes is ignored: `failed`.
 
     labels: the names of the classes, by label.
     """
 
-    def __init__(self, target: str, labels: Sequence[str]) -> None:
-        """target: a file to write, .rrd, or "spawn"."""
-        if target != SPAWN and Path(target).suffix != ".rrd":
-            raise UserError(f"--rerun {target}: neither a file that ends in .rrd nor '{SPAWN}'")
+    def __init__(self, target: str, labels: Sequence[str], say: Say = to_stderr) -> None:
+        """target: a file to write, .rrd, or "spawn". say: is told where it is given up."""
+        check_target(target)
+        os.environ.setdefault("RUST_LOG", "off")  # what is wrong is said here
         self._rerun: Any = library("rerun", "--rerun")
+        self._say, self.failed = say, False
+        self._looked_at = time.monotonic()
         self._labels, self._events = labels, ActionEvents(labels)
         self._origin: int | None = None
         self._newest: int | None = None
@@ -54,6 +73,10 @@ class RerunLog(WholeOutput):
 
     def add_image(self, stamp: int, image: UInt8) -> None:
         """The next image, (height, width, 3) uint8 RGB, of that stamp (ns)."""
+        if self._file and not self.failed and time.monotonic() - self._looked_at > _LOOK:
+            self._flush(self._file)
+        if self.failed:
+            return
         self._at(stamp)
         self._log.log(
             "camera/image", self._rerun.EncodedImage(contents=jpeg(fitted(image, WIDTH)), media_type="image/jpeg")
@@ -61,11 +84,15 @@ class RerunLog(WholeOutput):
 
     def add_flow(self, field: FlowField) -> None:
         """The flow from one image to the next."""
+        if self.failed:
+            return
         self._at(field.stamp)
         self._log_picture("flow", flow_to_colour(field.vectors))
 
     def add_tubes(self, update: TubeUpdate) -> None:
         """The tubes of one step."""
+        if self.failed:
+            return
         self._at(update.stamp)
         if update.stamp != self._newest:  # that all tubes end is told of an image that has its boxes
             self._log_boxes(update)
@@ -78,9 +105,15 @@ class RerunLog(WholeOutput):
 
     def close(self) -> None:
         """Finish the file, and put it in its place."""
-        self._log.flush()
-        self._log.disconnect()
-        if self._file:
+        if self._file is None:
+            with suppress(Exception):  # the viewer may have been closed
+                self._log.flush(timeout_sec=_PATIENCE)
+            self._log.disconnect()
+            return
+        if not self.failed:
+            self._flush(self._file)
+        if not self.failed:
+            self._log.disconnect()
             self._file.keep()
 
     def discard(self) -> None:
@@ -90,15 +123,35 @@ class RerunLog(WholeOutput):
                 self._log.disconnect()
             self._file.discard()
 
+    def _flush(self, file: WholeFile) -> None:
+        """Rerun writes in a thread of its own, and says nothing where it cannot: look whether all is written, and
+        whether there is room for the file's end."""
+        self._looked_at = time.monotonic()
+        try:
+            with reported(file.path), file.temporary.open("r+b") as opened:
+                size = os.fstat(opened.fileno()).st_size
+                os.posix_fallocate(opened.fileno(), size, _ROOM)
+                opened.truncate(size)
+            self._log.flush(timeout_sec=_PATIENCE)
+        except Exception as error:  # Rerun's own are of several kinds
+            self.discard()
+            self.failed = True
+            reason = error if isinstance(error, UserError) else f"{file.path}: {error}"
+            self._say(f"{reason}; it is given up, the rest goes on")
+
     def _open(self) -> None:
         plan = _blueprint()
         try:
             if self._file is None:
+                scripts = sysconfig.get_path(
+                    "scripts"
+                )  # where the viewer is, also of an environment that is not active
+                os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
                 self._log.spawn(default_blueprint=plan)
             else:
                 self._log.save(self._file.temporary, default_blueprint=plan)
         except Exception as error:  # Rerun's own are of several kinds
-            raise UserError(f"--rerun: {' '.join(str(error).split())}") from error
+            raise UserError(f"--rerun: {' '.join(str(error).split())[:200]}") from error
 
     def _at(self, stamp: int) -> None:
         if self._origin is None:

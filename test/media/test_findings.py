@@ -5,15 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import av
 import numpy as np
 import pytest
+from full_disk import files_no_larger_than
 
 from amtnet_ros.contracts import Tube, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
@@ -25,17 +23,6 @@ from amtnet_ros.tube_boxes import Box
 SESSION = UUID(int=1)
 LABELS = {0: "walk", 1: "jump"}
 STEP = 33_333_333
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """A disk on which a file has room for so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def step(number: int, state: TubeState, tube_id: int = 1, label: int = 0) -> TubeUpdate:

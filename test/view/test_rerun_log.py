@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from action_clips import make_clip
 from click.testing import CliRunner
+from full_disk import files_no_larger_than
 from tiny import make_robot_model
 
 from amtnet_ros.bench.brightness_model import BRIGHTNESS_LABELS
@@ -19,6 +20,7 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.flow.colour import flow_to_colour
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
+from amtnet_ros.view import rerun_log
 from amtnet_ros.view.rerun_log import RerunLog
 
 chunk = pytest.importorskip("rerun.chunk", reason="rerun-sdk, which writes and reads such files, is not installed")
@@ -96,6 +98,27 @@ def test_flow_is_shown_in_colour(tmp_path: Path) -> None:
     (row,) = rows(file)["/flow"]
     picture = cv2.imdecode(np.frombuffer(bytes(row["EncodedImage:blob"][0]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert np.abs(picture.astype(int) - flow_to_colour(vectors)).max() < 8
+
+
+def test_a_full_disk_costs_the_recording_alone_and_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rerun_log, "_LOOK", 0.0)
+    said: list[str] = []
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    with files_no_larger_than(2_000_000), RerunLog(str(tmp_path / "seen.rrd"), BRIGHTNESS_LABELS, said.append) as log:
+        for number in range(100):
+            log.add_image(number * 33_333_333, noise)
+    assert log.failed
+    assert said == [f"{tmp_path}/seen.rrd: cannot be written (file too large); it is given up, the rest goes on"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_viewer_is_not_waited_for_where_there_is_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(screen, raising=False)
+    with pytest.raises(UserError, match=r"no screen here for Rerun's viewer; give a file to write, FILE\.rrd"):
+        RerunLog("spawn", BRIGHTNESS_LABELS)
 
 
 def test_what_is_no_recording_is_refused_and_what_fails_leaves_nothing(tmp_path: Path) -> None:
