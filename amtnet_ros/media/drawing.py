@@ -109,7 +109,7 @@ class TubePainter:
                 self._draw_box(pen, tube, box, seen=any(one.stamp == stamp for one in boxes))
         pen.keep_clear([box for _, _, box in visible])
         for tube, _, box in visible:
-            names = self.caption(tube, stamp), name_of(tube, self.labels)
+            names = self.caption(tube, stamp), name_of(tube, self.labels), f"#{tube.id} {self.labels[tube.label]}"
             pen.label(names, box, self._colour(tube), max(strength_of(tube), _LEGIBLE))
         return picture
 

@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _REFERENCE = 480  # the picture's shorter side in pixels at which lines are 2 pixels wide
 _SMALLEST_LETTERS = 0.4  # OpenCV's font scale below which its letters run together
-_WIDEST = 0.4  # of the picture's width; a wider caption is shortened
+_WIDEST = (0.4, 0.6)  # of the picture's width; a caption that is wider is shortened, and once more
 
 
 class Pen:
@@ -76,19 +76,27 @@ class Pen:
     def label(self, names: Sequence[str], box: Float32, colour: Colour, strength: float) -> None:
         """A caption on a coloured plate near the box, clear of the other captions and of heads.
 
-        names: from the longest; the first that leaves room in the picture is written, else the last.
+        names: the whole caption, and two shorter ones; the first that leaves room in the picture is written, else the
+        last, or its beginning.
         """
-        sizes = [cv2.getTextSize(name, _FONT, self._letters, self._stroke) for name in names]
-        fitting = [number for number, (size, _) in enumerate(sizes) if size[0] <= _WIDEST * self._width]
-        number = fitting[0] if fitting else -1
-        (text_width, text_height), base = sizes[number]
         pad = max(2, self._line)
+        shares = zip(names, _WIDEST, strict=False)
+        fitting = (name for name, share in shares if self._size(name)[0] <= share * self._width)
+        name = next(fitting, names[-1])
+        while self._size(name)[0] > self._width - 2 * pad and len(name) > 1:
+            name = name[:-1]
+        text_width, text_height, base = self._size(name)
         x, y = self._plates.place(self._pixels(box), text_width + 2 * pad, text_height + base + 2 * pad)
         plate = (x, y, x + text_width + 2 * pad, y + text_height + base + 2 * pad)
         with self._faded(plate, strength):
             cv2.rectangle(self._picture, plate[:2], plate[2:], colour, cv2.FILLED)
         origin = (x + pad, y + pad + text_height)
-        cv2.putText(self._picture, names[number], origin, _FONT, self._letters, _ink(colour), self._stroke, cv2.LINE_AA)
+        cv2.putText(self._picture, name, origin, _FONT, self._letters, _ink(colour), self._stroke, cv2.LINE_AA)
+
+    def _size(self, text: str) -> tuple[int, int, int]:
+        """Width and height of the letters, and how far they reach below the line."""
+        (width, height), base = cv2.getTextSize(text, _FONT, self._letters, self._stroke)
+        return width, height, base
 
     @contextmanager
     def faded(self, box: Float32, strength: float) -> Iterator[None]:

@@ -205,6 +205,21 @@ def test_captions_hide_no_head_in_a_small_picture(top: float) -> None:
     assert changed.sum() > drawn(without, 0, 320, 240).sum() + 3 * 60 * 12, "they are written somewhere"
 
 
+@pytest.mark.parametrize("size", [(160, 120), (320, 240), (1280, 720), (240, 426), (720, 1280)])
+def test_captions_with_long_names_hide_no_head_in_pictures_of_any_size(size: tuple[int, int]) -> None:
+    width, height = size
+    crowd = [(0.05, 0.12, 0.3, 0.98), (0.36, 0.02, 0.62, 0.9), (0.66, 0.3, 0.95, 1.0)]
+    boxes = [(x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in crowd]
+    painter = TubePainter(("swing_baseball", "shoot_gun", "other"), QUIET)
+    tubes = [tube([0], [box], number=n, label=n) for n, box in enumerate(boxes)]
+    painter.update(update(*tubes, size=size))
+    changed = drawn(painter, 0, *size)
+    for left, top, right, bottom in boxes:
+        edge = 1 + min(size) // 100
+        head = changed[int(top) + edge : int(top + (bottom - top) / 3), int(left) + edge : int(right) - edge]
+        assert not head.any()
+
+
 def test_a_caption_that_is_wide_for_its_picture_is_shortened() -> None:
     def width(side: int) -> int:
         painter = TubePainter(LABELS, QUIET)
