@@ -14,7 +14,7 @@ from amtnet_ros.archive.recording import SECOND, Picture, Recording, key_of
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.media.presentation import upright
-from amtnet_ros.media.video_file import NOMINAL_RATE, frames_of, open_container, pyav, time_of, why
+from amtnet_ros.media.video_file import NOMINAL_RATE, film_of, frames_of, open_container, pyav, time_of, why
 
 PATIENCE = 30
 """Frames in a row that cannot be decoded before a recording is given up."""
@@ -69,13 +69,13 @@ def _load(frame: Any, stamp: int) -> tuple[int, UInt8]:
 
 @contextmanager
 def _container(place: str) -> Iterator[tuple[Any, Any]]:
-    """PyAV's container and its first video stream, on one thread: there are other workers."""
+    """PyAV's container and its film, on one thread: there are other workers."""
     av = pyav()
     try:
         with open_container(opened(place) if is_remote(place) else place) as container:
-            if not container.streams.video:
+            stream = film_of(container)
+            if stream is None:
                 raise UserError(f"{place}: holds no video stream")
-            stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             yield container, stream
     except FileNotFoundError:

@@ -90,7 +90,7 @@ class Seen:
 @click.option("--classes", type=click.IntRange(3), help="So many of the classes only, drawn by the seed.")
 @click.option("--persons-only", is_flag=True, help="For comparison: leave the whole pictures out.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 @data_root_option
 def bench_teach(
     model: str,

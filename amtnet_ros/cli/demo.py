@@ -49,6 +49,7 @@ USER_ERROR = 2
 @click.option("--device", default="auto", show_default=True, help="Where the network runs: auto, cpu, cuda, tensorrt.")
 @click.option("--loop", is_flag=True, help="Play the video again and again, until Ctrl-C.")
 @click.option(
+    "-o",
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out/demo"),

@@ -17,7 +17,10 @@ from amtnet_ros.files import cache_folder
     "--config", required=True, type=click.Path(path_type=Path), help="The experiment, e.g. config/train/smoke.yaml."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Run folder; default runs/NAME. An unfinished run there goes on."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder; default runs/NAME. An unfinished run there goes on.",
 )
 @click.option(
     "--cache",

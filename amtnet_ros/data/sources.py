@@ -19,7 +19,7 @@ def read_dataset(source: str, data_root: Path) -> Dataset:
     name, _, split = source.partition(":")
     if name == "jhmdb21":
         if split not in ("1", "2", "3"):
-            raise UserError(f"{source}: name the split of J-HMDB-21: jhmdb21:1, jhmdb21:2 or jhmdb21:3")
+            raise UserError(f"{source}: name the split of J-HMDB-21: --split 1, 2 or 3, or jhmdb21:1 as a source")
         from amtnet_ros.data.jhmdb21 import read_jhmdb21
 
         return read_jhmdb21(_folder(data_root, name), int(split))

@@ -21,6 +21,7 @@ from amtnet_ros.media.presentation import upright
 from amtnet_ros.media.video_file import (
     FASTEST,
     NOMINAL_RATE,
+    film_of,
     frames_of,
     open_container,
     pyav,
@@ -116,12 +117,13 @@ class LiveSource:
 
 
 class _Absence:
-    """How long a source has been away, and what is said of it meanwhile."""
+    """How long a source has been away, and what is said of it meanwhile; of one that comes and goes, not every time."""
 
     def __init__(self, name: str, say: Say, patience: float) -> None:
         self._name, self._say, self._patience = name, say, patience
         self._since: float | None = None
-        self._said = 0.0
+        self._said = -_BETWEEN_WORDS
+        self._told = False
 
     @property
     def too_long(self) -> bool:
@@ -131,18 +133,21 @@ class _Absence:
     def note(self, reason: str) -> None:
         """It is away."""
         now = time.monotonic()
-        if self._since is None:
-            self._since = self._said = now
+        left = self._since is None
+        self._since = now if self._since is None else self._since
+        if now - self._said < _BETWEEN_WORDS:
+            return
+        self._said, self._told = now, True
+        if left:
             self._say(f"{self._name}: no images any more ({reason}); waiting for it to come back")
-        elif now - self._said >= _BETWEEN_WORDS:
-            self._said = now
-            self._say(f"{self._name}: still waiting, for {now - self._since:.0f} s now")
+        else:
+            self._say(f"{self._name}: still waiting, for {now - self._since:.0f} s now ({reason})")
 
     def over(self) -> None:
         """It is there."""
-        if self._since is not None:
+        if self._since is not None and self._told:
             self._say(f"{self._name}: is back after {time.monotonic() - self._since:.0f} s")
-            self._since = None
+        self._since, self._told = None, False
 
 
 def open_device(device: str, say: Say = to_stderr, patience: float = PATIENCE) -> LiveSource:
@@ -208,10 +213,11 @@ class _Stream:
         except (pyav().FFmpegError, OSError, ValueError) as error:
             self.close()
             raise UserError(f"{self._address}: cannot be opened ({why(error)})") from None
-        if not self._container.streams.video:
+        stream = film_of(self._container)
+        if stream is None:
             self.close()
             raise UserError(f"{self._address}: holds no video stream")
-        rate = float(self._container.streams.video[0].average_rate or 0)
+        rate = float(stream.average_rate or 0)
         self.rate = rate if 0 < rate <= FASTEST else NOMINAL_RATE
 
     def __iter__(self) -> Iterator[UInt8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -84,9 +85,9 @@ def open_video(address: str, say: Say = to_stderr) -> VideoFile:
     av = pyav()
     try:
         with open_container(address) as container:
-            if not container.streams.video:
+            stream = film_of(container)
+            if stream is None:
                 raise UserError(f"{address}: holds no video stream")
-            stream = container.streams.video[0]
             has_times = container.format.name != "avi"  # which numbers its frames, and often wrongly
             losses = Losses(address, "frames", say)
             good = _counted(frames_of(container), losses)
@@ -130,7 +131,7 @@ class _Holes:
 
 def _seconds(container: Any) -> float:
     """A video's length by its header; 0 where that does not say, or may speak of the sound."""
-    stream = container.streams.video[0]
+    stream = film_of(container)
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     alone = len(container.streams) == 1 and container.duration
@@ -167,17 +168,28 @@ def _counted(frames: Iterator[av.VideoFrame | Exception], losses: Losses) -> Ite
 
 def open_container(address: Any, **options: Any) -> Any:
     """PyAV's container of a file, or of what an address names. Raises FFmpegError, OSError."""
-    limits = {"timeout": (_ANSWER, _ANSWER)} if "://" in str(address) else {}
-    return pyav().open(address, **limits, **options)
+    if not isinstance(address, str):
+        return pyav().open(address, **options)
+    if "://" in address:
+        return pyav().open(address, timeout=(_ANSWER, _ANSWER), **options)
+    return pyav().open(os.path.abspath(address), **options)  # a bare 10:30.mp4 would be of a protocol called 10
+
+
+def film_of(container: Any) -> Any:
+    """The video stream that is the film, or None: a cover or a thumbnail is a video stream as well."""
+    streams = container.streams
+    films = [stream for stream in streams.video if stream.frames != 1] or list(streams.video)
+    best = streams.best("video") if hasattr(streams, "best") else None  # not in PyAV of Ubuntu 22.04 and 24.04
+    return best if best in films else next(iter(films), None)
 
 
 def frames_of(container: Any, threads: str = "AUTO") -> Iterator[av.VideoFrame | Exception]:
-    """The first video stream's frames in the order of showing; in place of what cannot be decoded, the error.
+    """The frames of its `film_of` in the order of showing; in place of what cannot be decoded, the error.
 
     threads: AUTO is fastest, SLICE holds no frame back.
     """
     av = pyav()
-    stream = container.streams.video[0]
+    stream = film_of(container)
     stream.thread_type = threads
     stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     for packet in _packets(container, stream):
@@ -227,4 +239,6 @@ def pyav() -> Any:
 
 def why(error: Exception) -> str:
     """What an error of FFmpeg or the system says, for the end of a line."""
+    if isinstance(error, pyav().error.ExitError):
+        return f"no answer for {_ANSWER:g} s"
     return (getattr(error, "strerror", None) or str(error)).lower()

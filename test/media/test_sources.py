@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from broken_pictures import KINDS
-from clips import damage, pattern, write_clip
+from clips import SIZE, damage, pattern, write_clip
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.media.presentation import PresentationClock, usual_rate
@@ -143,6 +143,33 @@ def test_any_name_will_do(tmp_path: Path, name: str) -> None:
     with VideoWriter(tmp_path / f"out {name}.mp4") as writer:
         writer.write(pattern(0), 0.0)
     assert len(stamps(tmp_path / f"out {name}.mp4")) == 1
+
+
+@pytest.mark.parametrize("name", ["2026-11-28T10:30:05.mp4", "concat:a.mp4", "http:x.mp4", "-i.mp4", "%03d.mp4"])
+def test_a_name_that_ffmpeg_takes_for_an_address_is_that_of_a_file(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "clip.mp4", count=5).rename(tmp_path / name)
+    assert len(stamps(Path(name))) == 5
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_thumbnail_is_not_taken_for_the_film(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"clip.{suffix}"
+    with av.open(str(file), "w") as container:
+        cover, film = container.add_stream("mjpeg", rate=1), container.add_stream("libx264", rate=30)
+        (cover.width, cover.height), cover.pix_fmt = (320, 240), "yuvj420p"
+        (film.width, film.height), film.pix_fmt = SIZE, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((240, 320, 3), np.uint8), format="rgb24")
+        for stream, frames in ((cover, [picture.reformat(format="yuvj420p")]), (film, map(frame_of, range(20)))):
+            for frame in (*frames, None):
+                container.mux(stream.encode(frame))
+    assert [image.shape for image in open_source(str(file))] == 20 * [(64, 96, 3)]
+
+
+def frame_of(number: int) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(pattern(number), format="rgb24")
 
 
 def test_numbers_in_names_count_whatever_stands_around_them(tmp_path: Path) -> None:
