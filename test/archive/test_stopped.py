@@ -83,6 +83,23 @@ def test_processes_that_are_killed(
     assert not list(out.rglob("*.part"))
 
 
+def test_one_that_is_told_to_end_ends_at_once_with_its_workers(videos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = command(videos, model, out, "--engine", "processes", "--workers", "1")
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_a_part(process, out)
+    workers = [child for child in children(process.pid) if is_worker(child)]
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: what is done is kept; run it again to go on" in said
+    assert "Traceback" not in said
+    assert workers
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert 0 < len(list(out.glob("tubes/*.parquet"))) < COUNT
+    assert not list(out.rglob("*.part"))
+
+
 def test_two_do_not_write_to_one_archive_at_once(videos: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = subprocess.Popen(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -191,6 +195,60 @@ def test_a_full_disk_is_one_line_and_what_was_found_is_there(model: Path, tmp_pa
     assert [path.name for path in out.iterdir()] == ["o.jsonl"]
     assert json.loads((out / "o.jsonl").read_text())["confirmed"]
     assert f"Tubes: {out / 'o.jsonl'}" in said
+
+
+def film_bright(pipe: Path, over: threading.Event) -> None:
+    """A camera: bright images as an MPEG transport stream, until it is over."""
+    with pipe.open("wb", buffering=0) as sink, suppress(OSError, av.FFmpegError):
+        container = av.open(sink, "w", format="mpegts")
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast", "tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        bright = np.full((48, 64, 3), 250, np.uint8)
+        while not over.wait(0.005):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(bright, format="rgb24")))
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGTERM, signal.SIGTERM)])
+def test_whatever_ends_it_what_was_found_is_written(model: Path, tmp_path: Path, signals: tuple[int, ...]) -> None:
+    camera, out, over = tmp_path / "camera.ts", tmp_path / "out", threading.Event()
+    os.mkfifo(camera)
+    threading.Thread(target=film_bright, args=(camera, over), daemon=True).start()
+    process = amtnet_process("run", camera, "--model", model, "-o", out / "o.mp4", "--device", "cpu", "--events")
+    assert process.stdout is not None
+    assert "bright begins" in process.stdout.readline()
+    time.sleep(0.5)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.02)
+    said, errors = process.communicate(timeout=120)
+    over.set()
+    assert "interrupted: writing what was found so far" in errors
+    assert "Traceback" not in errors
+    assert f"Video: {out / 'o.mp4'}" in said
+    assert sorted(path.name for path in out.iterdir()) == ["o.jsonl", "o.mp4"]
+    (line,) = (out / "o.jsonl").read_text().splitlines()
+    assert json.loads(line)["class_name"] == "bright"
+    with av.open(str(out / "o.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 5
+
+
+def test_that_nobody_reads_what_it_says_costs_nothing_that_it_finds(model: Path, tmp_path: Path) -> None:
+    source = bright_then_dark(tmp_path / "images", (30, 0))
+    process = amtnet_process("run", source, "--model", model, "-o", tmp_path / "o.mp4", "--device", "cpu", "--events")
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+    assert process.wait(120) == 0
+    assert json.loads((tmp_path / "o.jsonl").read_text())["class_name"] == "bright"
+    assert (tmp_path / "o.mp4").exists()
+
+
+def test_output_that_the_disk_has_no_room_for_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "amtnet_ros.cli.main", "models"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (process.returncode, process.stderr) == (1, "standard output cannot be written (no space left on device)\n")
 
 
 def test_names_and_terminals_that_are_not_utf8(model: Path, tmp_path: Path) -> None:

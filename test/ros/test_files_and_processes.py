@@ -52,7 +52,7 @@ def test_an_absurd_picture_costs_the_recorder_that_picture(stage: Stage, tmp_pat
         time.sleep(0.05)
     recorder.wait_for("cannot be decoded")
     time.sleep(0.5)
-    assert recorder.end(signal.SIGINT) == 0, recorder.output
+    assert recorder.end(signal.SIGHUP) == 0, recorder.output
     assert "3 images recorded" in recorder.output
     assert "Traceback" not in recorder.output
     assert tubes.exists()

@@ -54,10 +54,10 @@ def test_tubes_and_video_are_recorded(stage: Stage, tmp_path: Path) -> None:
     stage.be_heard()
     player = stage.run("player", str(clip), "--rate", "15", "--lockstep", "--subscribers", "2", "--wait", "40")
     assert player.wait() == 0, player.output + detector.output
-    assert detector.end(signal.SIGINT) == 0
+    assert detector.end(signal.SIGHUP) == 0
     wait_until(lambda: any(tube.state == 3 for message in stage.tubes for tube in message.tubes), "tubes end")
     assert not tubes_file.exists(), "files appear when they are whole"
-    assert recorder.end(signal.SIGINT) == 0, recorder.output
+    assert recorder.end(signal.SIGTERM) == 0, recorder.output
     assert sorted(path.name for path in tubes_file.parent.iterdir()) == ["tubes.jsonl", "tubes.mp4"]
 
     # What was published is what was recorded, box by box.

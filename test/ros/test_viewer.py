@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from http.client import HTTPConnection
 from typing import Any
 
@@ -57,4 +58,4 @@ def test_it_listens_only_while_somebody_looks_and_shows_image_and_tubes(
     told.close()
     stream.close()
     wait_until(lambda: heard() == set(), "it listens no more")
-    assert viewer.end() == 0, viewer.output
+    assert viewer.end(signal.SIGHUP) == 0, viewer.output
