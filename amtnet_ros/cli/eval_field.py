@@ -14,6 +14,7 @@ from rich.table import Table
 from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.data.annotations import spread
 from amtnet_ros.evaluation.field import (
+    CLIPS,
     check_labels,
     clips_as_json,
     read_field,
@@ -22,7 +23,7 @@ from amtnet_ros.evaluation.field import (
     watch_clip,
 )
 from amtnet_ros.evaluation.reliability import plot_reliability
-from amtnet_ros.files import write_whole
+from amtnet_ros.files import check_distinct, write_whole
 from amtnet_ros.media.drawing import Style
 from amtnet_ros.pipeline import Pipeline
 
@@ -52,6 +53,8 @@ def field(
     console = Console(stderr=True)
     settings = settings_from(given)
     clips = spread(read_field(folder), limit)
+    for output in filter(None, (out, reliability)):
+        check_distinct(output, folder / CLIPS, *(clip.file for clip in clips))
     pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     check_labels(clips, pipeline.labels)
     made_with = {"model": pipeline.card.name, "provider": pipeline.provider, "precision": pipeline.precision}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import write_whole
+from amtnet_ros.files import check_distinct, write_whole
 from amtnet_ros.formats.export import as_ava, as_coco, as_mot, ava_action_list
 from amtnet_ros.formats.recorded import Recording, read_recording
 from amtnet_ros.formats.videos import measured
@@ -49,10 +49,11 @@ def export(
         raise UserError("give --video, the video that was watched, or --rate, its frames a second")
     recording, file_name = _recording(file, video, rate, start, unconfirmed)
     out = out or file.with_suffix(_SUFFIXES[format_])
-    if out == file:
-        raise UserError(f"{out}: would be overwritten; give another with -o")
+    check_distinct(out, file, video)
     if format_ == "ava":
-        write_whole(out.with_suffix(".pbtxt"), ava_action_list(recording))
+        names = out.with_suffix(".pbtxt")
+        check_distinct(names, out, file, video)
+        write_whole(names, ava_action_list(recording))
         content = as_ava(recording, people=people)
     else:
         content = as_mot(recording) if format_ == "mot" else as_coco(recording, file_name)

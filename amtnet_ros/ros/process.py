@@ -15,9 +15,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 from amtnet_ros.program import INTERRUPTED, begin, code_of, end_at_once, kept_signals, on_ending
 
+_LAST_DOMAIN = 232
 _WAKE_UP = 0.1  # seconds between two looks at whether a signal came
 
 
@@ -26,9 +27,10 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
     """rclpy, started with these arguments, while inside; yields an event that SIGINT, SIGTERM or SIGHUP sets.
 
     rclpy's own handlers are not installed: they end the context at once, and nothing could be said any more. Raises
-    UserError where ROS cannot make sense of the arguments, or cannot write its log.
+    UserError where ROS cannot make sense of the arguments or of its domain, or cannot write its log.
     """
     stop = threading.Event()
+    _check_domain()
     with kept_signals():
         on_ending(lambda *_: stop.set())
         signal.signal(signal.SIGINT, lambda *_: stop.set())  # also where a shell's background job is to ignore it
@@ -38,6 +40,13 @@ def ros(arguments: list[str]) -> Iterator[threading.Event]:
             yield stop
         finally:
             rclpy.try_shutdown()
+
+
+def _check_domain() -> None:
+    """Raises UserError for a domain that there is not: of one beyond DDS's ports Fast DDS ends the process itself."""
+    given = os.environ.get("ROS_DOMAIN_ID", "")
+    if given and not (given.isdecimal() and int(given) <= _LAST_DOMAIN):
+        raise UserError(f"ROS_DOMAIN_ID is {quoted(given)}; set it to a number from 0 to {_LAST_DOMAIN}, or not at all")
 
 
 @contextlib.contextmanager

@@ -110,6 +110,14 @@ def test_ava_has_a_line_a_second_with_a_score_or_with_a_person_that_can_be_impor
     }
 
 
+def test_what_it_is_made_of_is_never_overwritten(clip: Path, tmp_path: Path) -> None:
+    before = (clip.parent / "t.jsonl").read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(clip.parent / "t.jsonl")
+    with pytest.raises(UserError, match=r"link\.jsonl: would overwrite .*t\.jsonl, which is the same file"):
+        export(clip, "mot", tmp_path / "link.jsonl")
+    assert (clip.parent / "t.jsonl").read_bytes() == before
+
+
 def changed(clip: Path, folder: Path, change: Any) -> Path:
     (line,) = [json.loads(line) for line in (clip.parent / "t.jsonl").read_text().splitlines()]
     change(line)

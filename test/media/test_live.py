@@ -106,6 +106,50 @@ def test_one_that_does_not_return_ends_and_says_so() -> None:
     assert said[-1].endswith("did not come back within 0.5 s")
 
 
+class Plugged:
+    """A camera in a socket that holds it badly: three pictures, then it is gone."""
+
+    rate = 30.0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for number in range(3):
+            time.sleep(0.02)
+            yield pattern(number)
+        raise UserError("the webcam delivers nothing; is it unplugged?")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_camera_that_is_unplugged_is_waited_for_until_it_is_plugged_in_again() -> None:
+    said: list[str] = []
+    tries = iter([True, False, False, False, True])
+
+    def connect() -> Plugged:
+        if not next(tries, False):
+            raise UserError("/dev/v4l/by-id/eye: there is no such webcam")
+        return Plugged()
+
+    source = LiveSource("/dev/v4l/by-id/eye", connect, said.append, patience=0.6)
+    assert len(list(source)) == 6
+    assert said[0] == (
+        "/dev/v4l/by-id/eye: no images any more (the webcam delivers nothing; is it unplugged?); waiting for it to "
+        "come back"
+    )
+    assert said[1] == "/dev/v4l/by-id/eye: is back after 0 s"
+    assert said[-1] == "/dev/v4l/by-id/eye: did not come back within 0.6 s"
+
+
+def test_a_camera_that_comes_and_goes_is_not_spoken_of_every_time() -> None:
+    said: list[str] = []
+    images = LiveSource("eye", Plugged, said.append).stamped()
+    for _ in range(15):
+        next(images)
+    images.close()
+    assert len(said) == 2, said
+    assert said[1] == "eye: is back after 0 s"
+
+
 def test_a_file_behind_an_address_is_a_file_with_times_of_its_own(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", count=12)
 

@@ -19,7 +19,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from stage import Stage, ends, wait_until
 from std_msgs.msg import Header
 
+from amtnet_ros.errors import UserError
 from amtnet_ros.ros.messages import nanoseconds, time_message
+from amtnet_ros.ros.process import ros
 
 ROOT = Path(__file__).resolve().parents[2]
 LATIN_1 = os.fsdecode(b"caf\xe9")
@@ -126,6 +128,13 @@ def test_a_log_that_cannot_be_written_is_said_for_what_it_is(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"detector: ROS cannot write its log: {words}")
+
+
+@pytest.mark.parametrize("domain", ["500", "-1", "robot", "1.5"])
+def test_a_domain_that_there_is_not_is_said_for_what_it_is(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    with pytest.raises(UserError, match=f"ROS_DOMAIN_ID is '{domain}'; set it to a number from 0 to 232"), ros([]):
+        pass
 
 
 def test_the_demo_says_why_the_detector_cannot_start(tmp_path: Path) -> None:
