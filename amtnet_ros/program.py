@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, TypeVar
@@ -96,11 +97,12 @@ def kept_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Interruption:
-    """What ends a program, once it has come: see `interruption`. asked: whether it has."""
+class Interruption(threading.Event):
+    """What ends a program: set once it has come. See `interruption`."""
 
     def __init__(self) -> None:
-        self.asked = self._waiting = False
+        super().__init__()
+        self._waiting = False
 
     def over(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items until it comes; one that is waited for then is not."""
@@ -108,7 +110,7 @@ class Interruption:
         try:
             while True:
                 self._waiting = True
-                if self.asked:
+                if self.is_set():
                     return
                 item = next(iterator)
                 self._waiting = False
@@ -119,8 +121,8 @@ class Interruption:
             self._waiting = False
 
     def ask(self, *_: Any) -> None:
-        """It comes."""
-        self.asked = True
+        """It comes: the handler of a signal."""
+        self.set()
         if self._waiting:
             self._waiting = False
             raise KeyboardInterrupt
@@ -131,15 +133,15 @@ def interruption() -> Iterator[Interruption]:
     """Inside, what ends a program only ends the iteration `over` something, however often it comes: whatever else is
     going on is finished, so that what was found can be written.
 
-        with interruption() as asked:
-            for image in asked.over(camera):
+        with interruption() as ending:
+            for image in ending.over(camera):
                 look_at(image)
             write_what_was_found()
     """
-    asked = Interruption()
+    ending = Interruption()
     with kept_signals():
-        on_ending(asked.ask)
-        yield asked
+        on_ending(ending.ask)
+        yield ending
 
 
 def start(module: str) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -46,6 +49,38 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def send(sink: Any, stop: threading.Event, picture: Callable[[int], UInt8] = pattern) -> None:
+    """An MPEG transport stream of pictures of 96x64, faster than real time, until told to stop or nobody listens."""
+    with av.open(sink, "w", format="mpegts") as container:
+        stream = container.add_stream(
+            "libx264", rate=30, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+        )
+        (stream.width, stream.height), stream.pix_fmt = SIZE, "yuv420p"
+        number = 0
+        while not stop.wait(0.01):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+            number += 1
+
+
+@contextmanager
+def camera_in_a_pipe(pipe: Path, picture: Callable[[int], UInt8] = pattern) -> Iterator[threading.Event]:
+    """A named pipe with a stream in it; once the event is set it delivers nothing, but is there while inside."""
+    silent, over = threading.Event(), threading.Event()
+
+    def film() -> None:
+        with pipe.open("wb", buffering=0) as sink, suppress(OSError, av.FFmpegError):
+            send(sink, silent, picture)
+            over.wait()
+
+    os.mkfifo(pipe)
+    threading.Thread(target=film, daemon=True).start()
+    try:
+        yield silent
+    finally:
+        silent.set()
+        over.set()
 
 
 def damage(path: Path, begin: float = 0.45, end: float = 0.55) -> Path:

@@ -83,7 +83,7 @@ def run(
         opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks,
     ):
         count, seconds = _watch(opened, sinks, ending, console)
-        if ending.asked:
+        if ending.is_set():
             console.print("interrupted: writing what was found so far")
         sinks.take(pipeline.finish())
     summaries = sinks.findings.summaries

@@ -26,6 +26,7 @@ from amtnet_ros.libraries import library
 from amtnet_ros.media.live import LiveSource
 from amtnet_ros.media.video import Source, open_source
 from amtnet_ros.msg import Latency
+from amtnet_ros.program import Interruption
 from amtnet_ros.ros.command import run_command
 from amtnet_ros.ros.conversions import compressed_from_rgb, image_from_rgb
 from amtnet_ros.ros.messages import nanoseconds, time_message
@@ -87,14 +88,14 @@ def command(source: str, rate: float | None, **options: Any) -> int:
             node.destroy_node()
 
 
-def play(node: Node, source: Source, options: Options, stop: threading.Event) -> int:
+def play(node: Node, source: Source, options: Options, stop: Interruption) -> int:
     """Publish the source's images; the exit code. Raises UserError if nobody listens or the source breaks."""
     kind, suffix = (CompressedImage, "/compressed") if options.compressed else (Image, "")
     publisher = node.create_publisher(kind, options.topic + suffix, RESULTS)
     answers = _Answers(node) if options.lockstep else None
     _await_subscribers(publisher, options, stop)
     schedule = _Schedule(live=isinstance(source, LiveSource))
-    for moment, image in _images(source, options):
+    for moment, image in stop.over(_images(source, options)):
         if answers:
             answers.wait(stop)
         schedule.wait(moment.since_start, stop)
@@ -109,6 +110,8 @@ def play(node: Node, source: Source, options: Options, stop: threading.Event) ->
         header = Header(stamp=time_message(stamp), frame_id=options.frame_id)
         image = _shrunk(image, options.width)
         publisher.publish(compressed_from_rgb(image, header) if options.compressed else image_from_rgb(image, header))
+    if stop.is_set():  # while an image was waited for
+        return 0
     if answers:
         answers.wait(stop)
     publisher.wait_for_all_acked(Duration(seconds=_FAREWELL))

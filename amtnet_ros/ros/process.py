@@ -16,24 +16,24 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from amtnet_ros.errors import UserError, quoted
-from amtnet_ros.program import INTERRUPTED, begin, code_of, end_at_once, kept_signals, on_ending
+from amtnet_ros.program import INTERRUPTED, Interruption, begin, code_of, end_at_once, kept_signals, on_ending
 
 _LAST_DOMAIN = 232
 _WAKE_UP = 0.1  # seconds between two looks at whether a signal came
 
 
 @contextlib.contextmanager
-def ros(arguments: list[str]) -> Iterator[threading.Event]:
+def ros(arguments: list[str]) -> Iterator[Interruption]:
     """rclpy, started with these arguments, while inside; yields an event that SIGINT, SIGTERM or SIGHUP sets.
 
     rclpy's own handlers are not installed: they end the context at once, and nothing could be said any more. Raises
     UserError where ROS cannot make sense of the arguments or of its domain, or cannot write its log.
     """
-    stop = threading.Event()
+    stop = Interruption()
     _check_domain()
     with kept_signals():
-        on_ending(lambda *_: stop.set())
-        signal.signal(signal.SIGINT, lambda *_: stop.set())  # also where a shell's background job is to ignore it
+        on_ending(stop.ask)
+        signal.signal(signal.SIGINT, stop.ask)  # also where a shell's background job is to ignore it
         with clear_errors():
             rclpy.init(args=[utf8(word) for word in arguments], signal_handler_options=SignalHandlerOptions.NO)
         try:

@@ -8,9 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -19,7 +17,7 @@ import numpy as np
 import pytest
 from broken_pictures import KINDS
 from click.testing import CliRunner
-from clips import write_clip
+from clips import camera_in_a_pipe, write_clip
 from tiny import make_robot_model
 
 from amtnet_ros.bench.brightness_model import BRIGHTNESS_LABELS
@@ -197,31 +195,18 @@ def test_a_full_disk_is_one_line_and_what_was_found_is_there(model: Path, tmp_pa
     assert f"Tubes: {out / 'o.jsonl'}" in said
 
 
-def film_bright(pipe: Path, over: threading.Event) -> None:
-    """A camera: bright images as an MPEG transport stream, until it is over."""
-    with pipe.open("wb", buffering=0) as sink, suppress(OSError, av.FFmpegError):
-        container = av.open(sink, "w", format="mpegts")
-        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast", "tune": "zerolatency"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        bright = np.full((48, 64, 3), 250, np.uint8)
-        while not over.wait(0.005):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(bright, format="rgb24")))
-
-
 @pytest.mark.parametrize("signals", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGTERM, signal.SIGTERM)])
 def test_whatever_ends_it_what_was_found_is_written(model: Path, tmp_path: Path, signals: tuple[int, ...]) -> None:
-    camera, out, over = tmp_path / "camera.ts", tmp_path / "out", threading.Event()
-    os.mkfifo(camera)
-    threading.Thread(target=film_bright, args=(camera, over), daemon=True).start()
-    process = amtnet_process("run", camera, "--model", model, "-o", out / "o.mp4", "--device", "cpu", "--events")
-    assert process.stdout is not None
-    assert "bright begins" in process.stdout.readline()
-    time.sleep(0.5)
-    for number in signals:
-        process.send_signal(number)
-        time.sleep(0.02)
-    said, errors = process.communicate(timeout=120)
-    over.set()
+    camera, out = tmp_path / "camera.ts", tmp_path / "out"
+    with camera_in_a_pipe(camera, lambda _: np.full((64, 96, 3), 250, np.uint8)):
+        process = amtnet_process("run", camera, "--model", model, "-o", out / "o.mp4", "--device", "cpu", "--events")
+        assert process.stdout is not None
+        assert "bright begins" in process.stdout.readline()
+        time.sleep(0.5)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.02)
+        said, errors = process.communicate(timeout=120)
     assert "interrupted: writing what was found so far" in errors
     assert "Traceback" not in errors
     assert f"Video: {out / 'o.mp4'}" in said

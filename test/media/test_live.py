@@ -12,11 +12,10 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
-from clips import pattern, write_clip
+from clips import camera_in_a_pipe, pattern, send, write_clip
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.media import live
@@ -168,20 +167,6 @@ def test_a_file_behind_an_address_is_a_file_with_times_of_its_own(tmp_path: Path
             open_source(f"http://127.0.0.1:{port}/none.mp4")
 
 
-def send(sink: Any, stop: threading.Event, **options: Any) -> None:
-    """An MPEG transport stream of the pattern, in real time, until told to stop or nobody listens."""
-    with av.open(sink, "w", format="mpegts", **options) as container:
-        stream = container.add_stream(
-            "libx264", rate=30, options={"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
-        )
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        number = 0
-        while not stop.is_set():
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(number), format="rgb24")))
-            number += 1
-            time.sleep(0.01)
-
-
 def test_a_transport_stream_over_udp_is_watched() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -196,15 +181,8 @@ def test_a_transport_stream_over_udp_is_watched() -> None:
 
 
 def test_a_named_pipe_is_watched_as_it_comes(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe.ts"
-    os.mkfifo(pipe)
-
-    def write() -> None:
-        with pipe.open("wb", buffering=0) as sink, suppress(OSError, av.FFmpegError):
-            send(sink, threading.Event())
-
-    threading.Thread(target=write, daemon=True).start()
-    shown = take(open_source(str(pipe)), 5)
+    with camera_in_a_pipe(tmp_path / "pipe.ts"):
+        shown = take(open_source(str(tmp_path / "pipe.ts")), 5)
     assert [image.shape for _, image in shown] == 5 * [(64, 96, 3)]
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from broken_pictures import KINDS
-from clips import pattern, write_clip
+from clips import camera_in_a_pipe, pattern, write_clip
 from sensor_msgs.msg import CompressedImage, Image
 from stage import Stage, ends, wait_until
 from std_msgs.msg import Header
@@ -39,6 +39,18 @@ def test_a_video_is_played_at_its_own_times(stage: Stage, tmp_path: Path) -> Non
     wait_until(lambda: len(heard) == len(times), "all images arrive")
     np.testing.assert_allclose([nanoseconds(image.header.stamp) / 1e9 for image in heard], times, atol=1e-6)
     assert "no frames between 0.52 and 1.80 s" in player.output
+
+
+def test_a_player_whose_camera_is_silent_ends_when_it_is_told_to(stage: Stage, tmp_path: Path) -> None:
+    heard: list[Image] = []
+    stage.node.create_subscription(Image, "/eye", heard.append, 30)
+    with camera_in_a_pipe(tmp_path / "camera.ts") as silent:
+        player = stage.run("player", str(tmp_path / "camera.ts"), "--topic", "/eye", "--wait", "40")
+        wait_until(lambda: len(heard) > 3, "images come")
+        silent.set()
+        time.sleep(0.5)
+        assert player.end(signal.SIGTERM, timeout=20) == 0, player.output
+    assert "Traceback" not in player.output
 
 
 def test_an_absurd_picture_costs_the_recorder_that_picture(stage: Stage, tmp_path: Path) -> None:
