@@ -91,9 +91,8 @@ def run(
     if not any(tube.confirmed for tube in summaries):
         click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
     console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    written = sinks.written(wanted)
-    click.echo(str(written))
-    if written != wanted:
+    click.echo(str(sinks.written(wanted)))
+    if sinks.failed:
         raise click.exceptions.Exit(2)
 
 

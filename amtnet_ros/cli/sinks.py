@@ -65,11 +65,17 @@ class Sinks:
     console: Console
     out: TextIO
 
+    @property
+    def failed(self) -> bool:
+        """Whether something was given up, as on a full disk."""
+        return self.findings.failed or (self.rerun is not None and self.rerun.failed)
+
     def written(self, wanted: Wanted) -> Wanted:
-        """What of that came out, in the end."""
-        failed = self.rerun is not None and self.rerun.failed
+        """What of that there is in the end; without an image there is no video."""
         return replace(
-            wanted, video=None if self.findings.failed else wanted.video, rerun=None if failed else wanted.rerun
+            wanted,
+            video=wanted.video if self.findings.images else None,
+            rerun=wanted.rerun if self.rerun is not None and not self.rerun.failed else None,
         )
 
     def show(self, stamp: int, image: UInt8) -> None:

@@ -39,17 +39,18 @@ from std_msgs.msg import Header  # noqa: E402
 
 from amtnet_ros.msg import ActionTube, ActionTubeArray  # noqa: E402
 from amtnet_ros.ros.conversions import image_from_rgb  # noqa: E402
+from amtnet_ros.ros.domain import is_free  # noqa: E402
 from amtnet_ros.ros.messages import nanoseconds, time_message  # noqa: E402
 from amtnet_ros.ros.qos import RESULTS  # noqa: E402
 
 BUNDLED: dict[str, Any] = {"model": "light", "score_threshold": 0.0, "link.start_score": 0.0, "max_per_class": 1}
 """The bundled model, with parameters with which it sees something in any picture, but not too much."""
 
-_domains = itertools.count(os.getpid() * 7 % 49)
-"""Where this run of the tests begins: another run on this machine most likely begins elsewhere."""
-
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Tests in two processes have a domain each: even and odd."""
+
+_domains = (2 + 2 * (number % 49) + WORKER % 2 for number in itertools.count(os.getpid() * 7 % 49))
+"""Where this run of the tests begins: another run on this machine most likely begins elsewhere."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
@@ -108,7 +109,7 @@ class Stage:
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.model = model
-        self.domain = 2 + 2 * (next(_domains) % 49) + WORKER % 2
+        self.domain = next(filter(is_free, _domains))
         self.folder = folder
         self.tubes: list[ActionTubeArray] = []
         self.next_stamp = 0
