@@ -171,11 +171,13 @@ def parameter_storm(robot: Robot) -> None:
 def lifecycle_round(robot: Robot) -> None:
     """Deactivated, at times cleaned up, activated again: every tube ends before."""
     robot.change_state(Transition.TRANSITION_DEACTIVATE)
-    robot.wait_for(lambda: not robot.ledger.live, "all tubes end when deactivated")
-    if robot.rng.random() < 0.5:
-        robot.change_state(Transition.TRANSITION_CLEANUP)
-        robot.change_state(Transition.TRANSITION_CONFIGURE)
-    robot.change_state(Transition.TRANSITION_ACTIVATE)
+    try:
+        robot.wait_for(lambda: not robot.ledger.live, "all tubes end when deactivated")
+    finally:  # or what comes after would be judged by a detector that sleeps
+        if robot.rng.random() < 0.5:
+            robot.change_state(Transition.TRANSITION_CLEANUP)
+            robot.change_state(Transition.TRANSITION_CONFIGURE)
+        robot.change_state(Transition.TRANSITION_ACTIVATE)
     robot.await_detector()
     robot.film(5)
 
@@ -183,8 +185,10 @@ def lifecycle_round(robot: Robot) -> None:
 def switched(robot: Robot) -> None:
     """Told to look away and to look again."""
     robot.enable(False)
-    robot.wait_for(lambda: not robot.ledger.live, "all tubes end when it looks away")
-    robot.enable(True)
+    try:
+        robot.wait_for(lambda: not robot.ledger.live, "all tubes end when it looks away")
+    finally:
+        robot.enable(True)
     robot.await_detector()
 
 
