@@ -35,11 +35,21 @@ def test_the_detector_imports_no_library_but_numpy_opencv_and_onnxruntime() -> N
 
 
 @pytest.mark.skipif(find_spec("rclpy") is None, reason="rclpy is not installed: ./check installs it")
-def test_the_viewer_imports_no_library_but_numpy_opencv_and_click() -> None:
+@pytest.mark.parametrize("executable", ["viewer", "player", "recorder", "rviz"])
+def test_the_other_executables_import_no_library_but_numpy_opencv_and_click(executable: str) -> None:
     if find_spec("click") is None:
-        pytest.skip("click is not installed, which the viewer's options are written with")
+        pytest.skip("click is not installed, which their options are written with")
     allowed = "for name in ('yaml', 'click'): del sys.modules[name]"  # the one is rclpy's own
-    assert run(f"{allowed}\nsys.modules['onnxruntime'] = None\nimport amtnet_ros.ros.viewer") == ""
+    assert run(f"{allowed}\nsys.modules['onnxruntime'] = None\nimport amtnet_ros.ros.{executable}") == ""
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "models", "actions", "record"])
+def test_a_robots_commands_import_nothing_that_its_apt_has_not(command: str) -> None:
+    if find_spec("click") is None or find_spec("rich") is None:
+        pytest.skip("click and rich are not installed, which these commands are written with")
+    done = amtnet("for name in ('av', 'click', 'rich', 'yaml'): sys.modules.pop(name)", command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: amtnet {command} ")
 
 
 def test_a_bundled_model_finds_tubes_without_them() -> None:

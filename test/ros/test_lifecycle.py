@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from importlib.util import find_spec
+from typing import Any
 
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from stage import Process, Stage, ends, set_together, wait_until, walker
+from rclpy.duration import Duration
+from stage import PATIENCE, Process, Stage, ends, set_together, wait_until, walker
 
 
 def change(stage: Stage, transition: int) -> bool:
@@ -91,6 +95,40 @@ def test_a_detector_that_nobody_starts_says_so_in_the_log_and_warns(stage: Stage
     before = len(warnings)
     time.sleep(2.5)
     assert not [words for words in warnings[before:] if "sees nothing" in words][1:], "one may have been on its way"
+
+
+@pytest.mark.skipif(find_spec("bondpy") is not None, reason="bondpy is installed")
+def test_a_bond_without_bondpy_costs_a_warning_with_the_remedy(stage: Stage) -> None:
+    detector = stage.detector(bond=True)
+    warnings = [line for line in detector.output.splitlines() if "bond" in line]
+    assert len(warnings) == 1
+    assert "sudo apt install ros-$ROS_DISTRO-bondpy" in warnings[0]
+    assert state(stage) == State.PRIMARY_STATE_ACTIVE
+
+
+def test_a_manager_hears_by_the_bond_that_the_detector_ends_well_or_dies(stage: Stage) -> None:
+    bondpy = pytest.importorskip("bondpy.bondpy", reason="bondpy is on no package index; a robot has it from apt")
+
+    def managers_end() -> Any:
+        bond = bondpy.Bond(stage.node, "bond", "detector")
+        bond.heartbeat_timeout, bond.heartbeat_period = 4.0, 0.1
+        bond.start()
+        assert bond.wait_until_formed(Duration(seconds=PATIENCE))
+        assert not bond.is_broken()
+        return bond
+
+    detector = stage.detector(bond=True)
+    bond = managers_end()
+    assert change(stage, Transition.TRANSITION_DEACTIVATE)
+    wait_until(bond.is_broken, "it is broken at once")
+    bond.shutdown()
+    assert change(stage, Transition.TRANSITION_ACTIVATE)
+    bond = managers_end()
+    detector.popen.kill()
+    wait_until(bond.is_broken, "it is broken by silence")
+    bond.shutdown()
+    assert detector.output.count("Bond with the lifecycle manager formed") == 2
+    assert "manager is gone" not in detector.output
 
 
 def test_autostart_activates(stage: Stage) -> None:
