@@ -50,7 +50,7 @@ class Rig(Environment):
         """Install the pins of the distribution, with nothing that they ask for besides."""
         pins = [line for line in self.pins.read_text().splitlines() if line and not line.startswith("#")]
         self.pip("install", *[pin for pin in pins if pin.startswith("setuptools==")])
-        self.pip("install", "--no-deps", "--no-build-isolation", *pins)
+        self.pip("install", "--no-deps", "--no-build-isolation", "--no-compile", *pins)
 
     def link_checkout(self) -> None:
         super().link_checkout()
