@@ -18,12 +18,12 @@ MAY_BE_MISSING = {*INSTALL, "hypothesis", "moto", "playwright", "s3fs", "triton"
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    """A module that imports what is not installed is skipped, with the reason. So it is by the pytest of every robot:
-    that of Ubuntu 22.04 knows no module_path, with which a module could be replaced."""
+    """A module that imports what is not installed, or too old, is skipped, with the reason. So it is by the pytest of
+    every robot: that of Ubuntu 22.04 knows no module_path, with which a module could be replaced."""
     report = (yield).get_result()
     call = getattr(report, "call", None)
     error = call.excinfo.value.__cause__ if call and call.excinfo else None
-    if not isinstance(error, ModuleNotFoundError):
+    if not isinstance(error, ImportError):
         return
     name = str(error.name).split(".")[0]
     without_ros = find_spec("rclpy") is None and collector.nodeid.startswith("test/ros/")
@@ -31,7 +31,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         del report.call
         how = "./check installs it" + (", or source a ROS 2 set-up" if without_ros else "")
         report.outcome, report.result = "skipped", []
-        report.longrepr = (collector.nodeid, 0, f"Skipped: {name} is not installed: {how}")
+        report.longrepr = (collector.nodeid, 0, f"Skipped: {name} is not installed, or too old: {how}")
 
 
 @pytest.fixture(scope="session")
