@@ -48,6 +48,7 @@ class Rig(Environment):
 
     def install_pins(self) -> None:
         """Install the pins of the distribution, with nothing that they ask for besides."""
+        self.forget_interrupted_packages()
         pins = [line for line in self.pins.read_text().splitlines() if line and not line.startswith("#")]
         self.pip("install", *[pin for pin in pins if pin.startswith("setuptools==")])
         self.pip("install", "--no-deps", "--no-build-isolation", "--no-compile", *pins)
@@ -66,7 +67,7 @@ class Rig(Environment):
             module.rename(module.with_name(f"{in_humble}.py"))
             for path in (self.packages / "rclpy").rglob("*.py"):
                 text = path.read_text()
-                renamed = re.sub(rf"\brclpy\.{name}\b", f"rclpy.{in_humble}", text)
+                renamed = re.sub(rf"\bfrom (rclpy)?\.{name}\b", rf"from \1.{in_humble}", text)
                 if renamed != text:
                     replace_text(path, renamed)
 

@@ -97,6 +97,17 @@ def test_a_command_whose_library_is_missing_says_so(command: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["annotate", "teach", "tubes"])
+def test_the_pydantic_of_a_robots_apt_is_too_old_and_named(command: str) -> None:
+    if find_spec("click") is None:
+        pytest.skip("click is not installed, which the command amtnet is written with")
+    old = "import types\nsys.modules['pydantic'] = types.ModuleType('pydantic')  # has none of the names of pydantic 2"
+    done = amtnet(f"for name in ('click', 'rich', 'av'): sys.modules.pop(name)\n{old}", command, "--help")
+    assert done.returncode == 2
+    lack = "needs the Python package pydantic, too old here: pip install 'pydantic>=2'\n"
+    assert done.stderr == f"amtnet: amtnet {command} {lack}"
+
+
 def test_a_missing_click_is_named_by_the_command_itself() -> None:
     done = amtnet("")
     assert done.returncode == 2
