@@ -10,7 +10,7 @@ started again stays unconfigured, and warns in /diagnostics. With one it configu
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -23,6 +23,10 @@ DETECTOR = Path(get_package_share_directory("amtnet_ros"), "launch", "detector.l
 
 def manager(context: LaunchContext) -> list[Node]:
     """The manager, which waits for a bond only where the detector forms one."""
+    try:
+        get_package_prefix("nav2_lifecycle_manager")
+    except PackageNotFoundError:
+        raise RuntimeError("it takes sudo apt install ros-$ROS_DISTRO-nav2-lifecycle-manager") from None
     bond_timeout = 4.0 if LaunchConfiguration("bond").perform(context) == "true" else 0.0
     return [
         Node(
@@ -47,4 +51,5 @@ def generate_launch_description() -> LaunchDescription:
     detector = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(DETECTOR)), launch_arguments={**passed, "autostart": "false"}.items()
     )
-    return LaunchDescription([image, bond, GroupAction([detector]), OpaqueFunction(function=manager)])
+    # The manager first: without it no detector starts, which would wait for it in vain.
+    return LaunchDescription([image, bond, OpaqueFunction(function=manager), GroupAction([detector])])

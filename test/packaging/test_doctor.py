@@ -50,7 +50,7 @@ def test_fast_dds_without_its_profile_is_wrong_and_a_profile_that_is_no_file_too
     )
     assert code == 1
     assert "FASTDDS_DEFAULT_PROFILES_FILE, which is set, is not read by this distribution" in " ".join(says.split())
-    code, says = doctor(blind, FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
+    code, says = doctor(blind, ROS_DISTRO="kilted", FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
     assert code == 1
     named = f"FASTDDS_DEFAULT_PROFILES_FILE names {tmp_path / 'nothing.xml'}, which is no file"
     assert named in " ".join(says.split())
