@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,6 +15,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from stage import PATIENCE, Process, Stage, ends, set_together, wait_until, walker
 
 
@@ -106,27 +111,40 @@ def test_a_bond_without_bondpy_costs_a_warning_with_the_remedy(stage: Stage) -> 
     assert state(stage) == State.PRIMARY_STATE_ACTIVE
 
 
-def test_a_manager_hears_by_the_bond_that_the_detector_ends_well_or_dies(stage: Stage) -> None:
-    bondpy = pytest.importorskip("bondpy.bondpy", reason="bondpy is on no package index; a robot has it from apt")
+@contextmanager
+def managers_end(stage: Stage) -> Iterator[Any]:
+    """The manager's end of a bond, once it is formed: a node, and a thread of its own that serves it."""
+    import bondpy.bondpy as bondpy
 
-    def managers_end() -> Any:
-        bond = bondpy.Bond(stage.node, "bond", "detector")
-        bond.heartbeat_timeout, bond.heartbeat_period = 4.0, 0.1
-        bond.start()
+    node, executor = Node("manager", context=stage.context), SingleThreadedExecutor(context=stage.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    bond = bondpy.Bond(node, "bond", "detector")
+    bond.heartbeat_timeout, bond.heartbeat_period = 4.0, 0.1
+    bond.start()
+    thread.start()
+    try:
         assert bond.wait_until_formed(Duration(seconds=PATIENCE))
         assert not bond.is_broken()
-        return bond
+        yield bond
+    finally:
+        executor.shutdown()
+        thread.join(PATIENCE)
+        bond.shutdown()
+        node.destroy_node()
 
+
+def test_a_manager_hears_by_the_bond_that_the_detector_ends_well_or_dies(stage: Stage) -> None:
+    pytest.importorskip("bondpy.bondpy", reason="bondpy is on no package index; a robot has it from apt")
     detector = stage.detector(bond=True)
-    bond = managers_end()
-    assert change(stage, Transition.TRANSITION_DEACTIVATE)
-    wait_until(bond.is_broken, "it is broken at once")
-    bond.shutdown()
+    with managers_end(stage) as bond:
+        assert change(stage, Transition.TRANSITION_DEACTIVATE)
+        wait_until(bond.is_broken, "it is broken at once")
     assert change(stage, Transition.TRANSITION_ACTIVATE)
-    bond = managers_end()
-    detector.popen.kill()
-    wait_until(bond.is_broken, "it is broken by silence")
-    bond.shutdown()
+    with managers_end(stage) as bond:
+        time.sleep(1.0)  # bondpy counts the silence from the second sign of life on
+        detector.popen.kill()
+        wait_until(bond.is_broken, "it is broken by silence")
     assert detector.output.count("Bond with the lifecycle manager formed") == 2
     assert "manager is gone" not in detector.output
 
