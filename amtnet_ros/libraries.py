@@ -42,12 +42,17 @@ def library(name: str, purpose: str) -> Any:
     """
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise missing(error, purpose) from error
 
 
-def missing(error: ModuleNotFoundError, purpose: str) -> Exception:
-    """What to raise instead: how to get the module, if that is known, else the error itself."""
+def missing(error: ImportError, purpose: str) -> Exception:
+    """What to raise instead: how to get the module, if that is known, else the error itself.
+
+    apt has pydantic 1 on Ubuntu 22.04 and 24.04: there a name that is asked of it is not in it.
+    """
     module = (error.name or "").split(".")[0]
-    remedy = INSTALL.get(module)
-    return UserError(f"{purpose} needs the Python package {module}, not installed here: {remedy}") if remedy else error
+    if module not in INSTALL:
+        return error
+    lack = "not installed here" if isinstance(error, ModuleNotFoundError) else "too old here"
+    return UserError(f"{purpose} needs the Python package {module}, {lack}: {INSTALL[module]}")

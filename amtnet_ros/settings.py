@@ -50,6 +50,11 @@ class NodeOptions:
 
     require_gpu: bool = option(False, "Refuse to configure rather than run on the CPU.", effect=ON_CONFIGURE)
     autostart: bool = option(False, "Configure and activate without being told to.", effect=AT_START)
+    bond: bool = option(
+        False,
+        "While active, a bond with Nav2's lifecycle manager, which so notices a crash; it takes ROS's bondpy.",
+        effect=ON_ACTIVATE,
+    )
     cameras: tuple[str, ...] = option(
         (),
         "Names of several cameras, each with its own NAME/image, NAME/action_tubes ...; none: one camera, on image.",

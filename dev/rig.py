@@ -21,6 +21,9 @@ LISTS = ROOT / "dev" / "rigs"
 PYTHONS = {"humble": (3, 10), "jazzy": (3, 12)}
 """The Python of each distribution's Ubuntu."""
 
+HUMBLES_NAMES = {"event_handler": "qos_event", "clock_type": "_clock_type"}
+"""Modules of Jazzy's rclpy, and what to call them: Humble has the one under another name, the other not at all."""
+
 TESTS = (
     "test/ros",
     "test/inference/test_reading.py",
@@ -45,9 +48,10 @@ class Rig(Environment):
 
     def install_pins(self) -> None:
         """Install the pins of the distribution, with nothing that they ask for besides."""
+        self.forget_interrupted_packages()
         pins = [line for line in self.pins.read_text().splitlines() if line and not line.startswith("#")]
         self.pip("install", *[pin for pin in pins if pin.startswith("setuptools==")])
-        self.pip("install", "--no-deps", "--no-build-isolation", *pins)
+        self.pip("install", "--no-deps", "--no-build-isolation", "--no-compile", *pins)
 
     def link_checkout(self) -> None:
         super().link_checkout()
@@ -56,15 +60,16 @@ class Rig(Environment):
 
     def take_humbles_names(self) -> None:
         """No wheels of Humble's rclpy exist: Jazzy's stands in, with what Humble calls otherwise under its old name."""
-        handler = self.packages / "rclpy" / "event_handler.py"
-        if not handler.is_file():
-            return
-        handler.rename(handler.with_name("qos_event.py"))
-        for path in (self.packages / "rclpy").rglob("*.py"):
-            text = path.read_text()
-            renamed = re.sub(r"\brclpy\.event_handler\b", "rclpy.qos_event", text)
-            if renamed != text:
-                replace_text(path, renamed)
+        for name, in_humble in HUMBLES_NAMES.items():
+            module = self.packages / "rclpy" / f"{name}.py"
+            if not module.is_file():
+                continue
+            module.rename(module.with_name(f"{in_humble}.py"))
+            for path in (self.packages / "rclpy").rglob("*.py"):
+                text = path.read_text()
+                renamed = re.sub(rf"\bfrom (rclpy)?\.{name}\b", rf"from \1.{in_humble}", text)
+                if renamed != text:
+                    replace_text(path, renamed)
 
 
 def main() -> int:

@@ -13,8 +13,7 @@ import contextlib
 
 import rclpy
 from geometry_msgs.msg import Twist
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node

@@ -45,6 +45,12 @@ ARGUMENTS = [
         description="Configure and activate; else a lifecycle manager does.",
     ),
     DeclareLaunchArgument(
+        "bond",
+        default_value="",
+        choices=["", *BOOLEANS],
+        description="Form a bond with Nav2's lifecycle manager. Empty: as params_file says.",
+    ),
+    DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=BOOLEANS, description="Take the time from /clock."
     ),
     DeclareLaunchArgument(
@@ -70,6 +76,8 @@ def nodes(context: LaunchContext) -> list[Node]:
     given = {name: value[name] for name in ("model", "device") if value[name]}
     enclave = ["--enclave", value["enclave"]] if value["enclave"] else []
     switches = {name: value[name] == "true" for name in ("autostart", "use_sim_time")}
+    if value["bond"]:
+        switches["bond"] = value["bond"] == "true"
     detector = Node(
         package="amtnet_ros",
         executable="detector",

@@ -41,7 +41,7 @@ ARGUMENTS = [
         "rviz", default_value="false", choices=["true", "false"], description="Show the front camera in RViz."
     ),
     DeclareLaunchArgument(
-        "rviz_frame", default_value="camera", description="Fixed frame of RViz: the front images' frame_id."
+        "rviz_frame", default_value="", description="Fixed frame of RViz. Empty: that of the first front image."
     ),
 ]
 
@@ -64,12 +64,15 @@ def nodes(context: LaunchContext) -> list[Node]:
         output="screen",
         emulate_tty=True,
     )
+    front = CAMERAS[0]
+    fixed = ["--fixed-frame", value["rviz_frame"]] if value["rviz_frame"] else []
+    shown = [(f"/detector/{topic}", f"/detector/{front}/{topic}") for topic in ("debug_image", "markers")]
     rviz = Node(
-        package="rviz2",
-        executable="rviz2",
+        package="amtnet_ros",
+        executable="rviz",
         name="detector_rviz",
-        remappings=[(f"/detector/{topic}", f"/detector/{CAMERAS[0]}/{topic}") for topic in ("debug_image", "markers")],
-        arguments=["--display-config", str(CONFIG / "detector.rviz"), "--fixed-frame", value["rviz_frame"]],
+        remappings=[*shown, ("action_tubes", f"{front}/action_tubes")],
+        arguments=["--display-config", str(CONFIG / "detector.rviz"), *fixed],
         condition=IfCondition(value["rviz"]),
         output="log",
     )

@@ -32,13 +32,14 @@ FAREWELL = 2.0  # seconds for the last images
 def bench_transport(sizes: tuple[str, ...], rate: float, images: int, as_json: bool) -> None:
     """Images from a player to a subscriber in another process, neither of which does anything else.
 
-    The middleware is that of the environment; set FASTDDS_DEFAULT_PROFILES_FILE to measure with a profile.
+    The middleware is that of the environment; set FASTDDS_DEFAULT_PROFILES_FILE (Humble, Jazzy:
+    FASTRTPS_DEFAULT_PROFILES_FILE) to measure with a profile.
     """
     from amtnet_ros.ros.domain import free_domain
-    from amtnet_ros.ros.fastdds import VARIABLES
+    from amtnet_ros.ros.fastdds import known
 
     os.environ.update(ROS_DOMAIN_ID=str(free_domain()), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-    profile = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "none")
+    profile = next((os.environ[name] for name in known() if os.environ.get(name)), "none")
     rows = []
     with tempfile.TemporaryDirectory() as folder, Console(stderr=True).status("sending"):
         for size in sizes:

@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
         module, attribute = COMMANDS[cmd_name][0].split(":")
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             raise missing(error, f"amtnet {cmd_name}") from error
         return command
 

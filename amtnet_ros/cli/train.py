@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from amtnet_ros.command_options import data_root_option
-from amtnet_ros.errors import UserError
 from amtnet_ros.files import cache_folder
+from amtnet_ros.libraries import missing
 
 
 @click.command()
@@ -69,8 +69,8 @@ def train(
             experiment = make_experiment(Experiment, content, config)
             folder = out or Path("runs") / experiment.name
             trainer = Trainer(experiment, folder, data_root, device, allow_changes)
-    except ModuleNotFoundError as error:
-        raise UserError(f"training needs {error.name}: pip install torch torchvision") from error
+    except ImportError as error:
+        raise missing(error, "training") from error
     if trainer.run(cache or cache_folder() / "training"):
         click.echo(f"done: {folder}")
     else:

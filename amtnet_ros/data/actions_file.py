@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import write_whole
@@ -116,7 +116,7 @@ def parse_actions_file(file: Path) -> ActionsFile:
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected a JSON object with format, version, classes and videos")
     try:
-        return ActionsFile(**content)
+        return TypeAdapter(ActionsFile).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         # Members of a union ("StrictInt or StrictFloat") appear in the place as type names; they say nothing to a user.

@@ -15,6 +15,7 @@ from rich.progress import track
 from amtnet_ros.contracts import Int64, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
+from amtnet_ros.media.decoding import decoded
 from amtnet_ros.media.video import open_source
 
 QUALITY = 90
@@ -50,7 +51,7 @@ class JpegStore:
         """(h, w, 3) uint8 RGB. Raises UserError if the store was not filled with it."""
         content, ends = self._open(name)
         begin = int(ends[number - 1]) if number else 0
-        picture = cv2.imdecode(content[begin : int(ends[number])], cv2.IMREAD_COLOR_RGB)
+        picture = decoded(content[begin : int(ends[number])])
         return np.asarray(picture, dtype=np.uint8)
 
     def _open(self, name: str) -> tuple[UInt8, Int64]:

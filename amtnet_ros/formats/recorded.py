@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from amtnet_ros.errors import UserError
 from amtnet_ros.formats.mistakes import first_mistake
@@ -69,6 +69,9 @@ class _Line(BaseModel):
     boxes: list[_Box]
 
 
+_LINE = TypeAdapter(_Line)
+
+
 def read_recording(
     file: Path, name: str, rate: float, *, n_frames: int | None = None, start: int = 0, unconfirmed: bool = False
 ) -> Recording:
@@ -114,7 +117,7 @@ def _lines(file: Path) -> list[_Line]:
     lines = []
     for number, text in enumerate(texts, 1):
         try:
-            lines.append(_Line(**json.loads(text)))
+            lines.append(_LINE.validate_python(dict(json.loads(text))))
         except ValidationError as error:
             raise UserError(f"{file}, line {number}: no recorded tube: {first_mistake(error)}") from error
         except (ValueError, TypeError) as error:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.files import unwritable
 from amtnet_ros.libraries import library
+from amtnet_ros.media.decoding import decoded
 from amtnet_ros.media.video import VideoWriter
 
 MOST_BYTES = 256 * 2**20
@@ -85,7 +86,7 @@ def write_clip(path: Path, shots: Sequence[Shot]) -> None:
     try:
         with VideoWriter(path, mean_rate(shots) or 30.0) as writer:
             for shot in shots:
-                image = cv2.imdecode(shot.jpeg, cv2.IMREAD_COLOR_RGB)
-                writer.write(np.asarray(image, np.uint8), shot.seconds - shots[0].seconds)
+                if (image := decoded(shot.jpeg)) is not None:
+                    writer.write(image, shot.seconds - shots[0].seconds)
     except (av.FFmpegError, OSError) as error:
         raise unwritable(path, error) from error

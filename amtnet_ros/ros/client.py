@@ -8,15 +8,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from vision_msgs.msg import LabelInfo
 
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.actions import Action, EndReason, Sessions
-from amtnet_ros.ros.messages import update_from
+from amtnet_ros.ros.messages import steady_clock, update_from
 from amtnet_ros.ros.qos import LATCHED, RESULTS
 
 _LOOK = 0.05  # seconds between two looks at whether it has become silent
@@ -96,8 +94,7 @@ class ActionClient:
         self._doubts = _Doubts(node, topic)
         self._subscription = node.create_subscription(ActionTubeArray, topic, self._on_tubes, RESULTS)
         self._labels = node.create_subscription(LabelInfo, _beside(node, topic), self._on_labels, LATCHED)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(_LOOK, self._watch, clock=steady)
+        self._timer = node.create_timer(_LOOK, self._watch, clock=steady_clock())
 
     @property
     def actions(self) -> list[Action]:

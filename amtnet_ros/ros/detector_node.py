@@ -19,6 +19,7 @@ from amtnet_ros.inference.card import ModelCard, find_model
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros import fastdds
+from amtnet_ros.ros.bond import ManagerBond
 from amtnet_ros.ros.camera import CameraChannel
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
@@ -44,6 +45,7 @@ class DetectorNode(LifecycleNode):
         self._config = Parameters(self, check=self._check, apply=self._apply)
         self._cameras = [CameraChannel(self, name, self._config) for name in self._config.settings["cameras"] or [""]]
         self._diagnostics = Diagnostics(self, [camera.monitor for camera in self._cameras])
+        self._bond = ManagerBond(self)
         self._enabled = True
         self._active = False
         self._finalized = False
@@ -154,8 +156,11 @@ class DetectorNode(LifecycleNode):
         self._diagnostics.situation = "disabled"
         if self._enabled:
             self._start()
+        if self._config.settings["bond"]:
+            self._bond.form()
 
     def _deactivate(self) -> None:
+        self._bond.dissolve()
         self._stop()
         self._active = False
         self._diagnostics.situation = "inactive"

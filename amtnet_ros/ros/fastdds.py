@@ -9,23 +9,25 @@ VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Either may name a profile: Humble and Jazzy know the second only, Kilted and later call it deprecated."""
 
 
-def variable() -> str:
-    """The one that the distribution of this environment knows best."""
-    return VARIABLES[int(os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy"))]
+def known() -> tuple[str, ...]:
+    """The variables that the distribution of this environment reads, the best first."""
+    return VARIABLES[1:] if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy") else VARIABLES
 
 
 def variables(profile: Path) -> dict[str, str]:
     """What to add to the process environment, so that the profile is used; nothing where the user has named another."""
-    return {} if any(map(os.environ.get, VARIABLES)) else {variable(): str(profile)}
+    return {} if any(map(os.environ.get, known())) else {known()[0]: str(profile)}
 
 
 def advice(middleware: str) -> str:
     """A line for a process that runs without a profile, or "". middleware: as ROS calls it, e.g. rmw_fastrtps_cpp."""
-    if "fastrtps" not in middleware or any(map(os.environ.get, VARIABLES)):
+    if "fastrtps" not in middleware or any(map(os.environ.get, known())):
         return ""
+    unread = next(filter(os.environ.get, VARIABLES), "")
     return (
         "Fast DDS runs with its own settings, which lose most images of 640x480 and more: set "
-        f"{' and '.join(VARIABLES)} to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
+        f"{known()[0]} to share/amtnet_ros/config/fastdds.xml, for the camera as well (docs/ros.md)"
+        + (f"; {unread}, which is set, is not read by this distribution" if unread else "")
     )
 
 

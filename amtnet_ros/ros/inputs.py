@@ -39,9 +39,8 @@ class InputTopic:
             kind,
             name,
             self._on_message,
-            NEWEST_IMAGE,
             event_callbacks=self._event_callbacks(),
-            qos_overriding_options=overridable(),
+            **overridable(NEWEST_IMAGE),
         )
 
     @property

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it nowhere else
 from std_msgs.msg import Header
 from unique_identifier_msgs import msg as unique_identifier
 from vision_msgs.msg import (
@@ -39,6 +40,11 @@ def time_message(stamp: int) -> Time:
     """Nanoseconds as a message."""
     seconds, rest = divmod(stamp, 1_000_000_000)
     return Time(sec=seconds, nanosec=rest)
+
+
+def steady_clock() -> Clock:
+    """One that neither stops nor jumps, whatever the node's does: for timers."""
+    return Clock(clock_type=ClockType.STEADY_TIME)
 
 
 def tube_array(update: TubeUpdate, header: Header, session: UUID, labels: Sequence[str]) -> ActionTubeArray:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.clock import Clock, JumpThreshold
-from rclpy.clock_type import ClockType
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
@@ -35,7 +34,7 @@ from amtnet_ros.ros.health import (
     status,
 )
 from amtnet_ros.ros.inputs import InputTopic
-from amtnet_ros.ros.messages import nanoseconds
+from amtnet_ros.ros.messages import nanoseconds, steady_clock
 from amtnet_ros.ros.parameters import Parameters
 from amtnet_ros.ros.qos import RESULTS
 from amtnet_ros.ros.worker import Done, Step, Worker
@@ -204,7 +203,7 @@ class Diagnostics:
         self._node, self._monitors = node, monitors
         self._situation, self._since, self.failure = "not configured", time.monotonic(), ""
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RESULTS)
-        self._timer = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(1.0, self._report, clock=steady_clock())
         self._jumps = node.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True),
             post_callback=self._on_clock_jump,

@@ -51,9 +51,7 @@ class Outputs:
         self._places = self._publisher(Detection3DArray, f"{prefix}action_detections_3d", RESULTS)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> LifecyclePublisher[Any]:
-        publisher: LifecyclePublisher[Any] = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=overridable()
-        )
+        publisher: LifecyclePublisher[Any] = self._node.create_lifecycle_publisher(kind, topic, **overridable(qos))
         self._publishers.append(publisher)
         return publisher
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Any
+
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ModuleNotFoundError:  # its name in Humble
@@ -25,10 +28,13 @@ OVERRIDES = "qos_overrides."
 """What the names of the parameters that override a topic's QoS begin with."""
 
 
-def overridable() -> QoSOverridingOptions:
-    """Of a topic whose reliability, durability, history and depth may be overridden by parameters."""
+def overridable(profile: QoSProfile) -> dict[str, Any]:
+    """Arguments for a topic whose reliability, durability, history and depth may be overridden by parameters.
+
+    The profile is a copy: rclpy writes the overrides of one topic into the profile that it is given.
+    """
     policies = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
-    return QoSOverridingOptions(policies)
+    return {"qos_profile": copy(profile), "qos_overriding_options": QoSOverridingOptions(policies)}
 
 
 def unknown_overrides(node: Node) -> list[str]:

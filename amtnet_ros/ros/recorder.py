@@ -10,8 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 import click
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -25,7 +23,7 @@ from amtnet_ros.media.tube_lines import table_of
 from amtnet_ros.msg import ActionTubeArray
 from amtnet_ros.ros.command import run_command, say
 from amtnet_ros.ros.conversions import rgb_from
-from amtnet_ros.ros.messages import nanoseconds, update_from
+from amtnet_ros.ros.messages import nanoseconds, steady_clock, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import EVERY_IMAGE, RESULTS
 from amtnet_ros.view.mcap_file import McapRecorder
@@ -77,8 +75,7 @@ class RecorderNode(Node):
         self._detector_found = False
         self.create_subscription(ActionTubeArray, "action_tubes", self._on_tubes, RESULTS)
         if files.want_images:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
-            self._introduction = self.create_timer(_INTRODUCTION, self._await_detector, clock=steady)
+            self._introduction = self.create_timer(_INTRODUCTION, self._await_detector, clock=steady_clock())
 
     def _await_detector(self) -> None:
         found = self.count_publishers(self.resolve_topic_name("action_tubes")) > 0

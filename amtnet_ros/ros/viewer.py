@@ -8,8 +8,6 @@ from functools import partial
 from typing import Any
 
 import click
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
@@ -18,7 +16,7 @@ from amtnet_ros.command_options import page_options
 from amtnet_ros.msg import ActionTubeArray, Latency
 from amtnet_ros.ros.command import run_command, say
 from amtnet_ros.ros.conversions import rgb_from
-from amtnet_ros.ros.messages import nanoseconds, update_from
+from amtnet_ros.ros.messages import nanoseconds, steady_clock, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import NEWEST_IMAGE, PICTURES, RESULTS
 from amtnet_ros.view.desktop import shown
@@ -40,7 +38,7 @@ class ViewerNode(Node):
         self._subscriptions_made: list[Subscription[Any]] = []
         self._watched_at = -_GRACE
         self._stages: dict[str, float] = {}
-        self.create_timer(_LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(_LOOK, self._look, clock=steady_clock())
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -45,10 +45,34 @@ def test_fast_dds_without_its_profile_is_wrong_and_a_profile_that_is_no_file_too
         code, says = doctor(f"{clear}\n{blind}\nos.environ['ROS_DISTRO'] = '{distribution}'")
         assert code == 1
         assert f"remedy: export {variable}_DEFAULT_PROFILES_FILE=" in says
-    code, says = doctor(blind, FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
+    code, says = doctor(
+        blind, ROS_DISTRO="jazzy", FASTDDS_DEFAULT_PROFILES_FILE=__file__, FASTRTPS_DEFAULT_PROFILES_FILE=""
+    )
+    assert code == 1
+    assert "FASTDDS_DEFAULT_PROFILES_FILE, which is set, is not read by this distribution" in " ".join(says.split())
+    code, says = doctor(blind, ROS_DISTRO="kilted", FASTDDS_DEFAULT_PROFILES_FILE=str(tmp_path / "nothing.xml"))
     assert code == 1
     named = f"FASTDDS_DEFAULT_PROFILES_FILE names {tmp_path / 'nothing.xml'}, which is no file"
     assert named in " ".join(says.split())
+
+
+def test_what_rosdep_left_out_and_what_only_some_need_is_named_with_the_remedy() -> None:
+    pytest.importorskip("rclpy", reason="rclpy is not installed: ./check installs it")
+    first = """
+import importlib.util, sys
+sys.modules['onnxruntime'] = sys.modules['std_srvs.srv'] = None
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name in ('av', 'bondpy', 'launch_ros') else found(name)
+"""
+    code, says = doctor(first, ROS_DISTRO="lyrical")
+    assert code == 1
+    assert "std_srvs.srv: WRONG" in says
+    assert "remedy: rosdep install --from-paths src --ignore-src -y -r" in says
+    ros = "ros-$ROS_DISTRO-"
+    for name, apt in (("av", "python3-av"), ("bondpy", f"{ros}bondpy"), ("launch_ros", f"{ros}launch-ros")):
+        assert f"{name}: not installed; " in says
+        assert f"remedy: sudo apt install {apt}" in says
+    assert "lyrical, with which it was not tried (humble, jazzy, kilted)" in " ".join(says.split())
 
 
 def test_a_library_that_fails_at_import_under_numpy_2_gets_the_older_numpy_as_remedy(tmp_path: Path) -> None:

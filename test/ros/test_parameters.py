@@ -126,3 +126,9 @@ def test_qos_overrides_are_taken_and_those_that_fit_nothing_are_named(stage: Sta
     assert [each.qos_profile.durability for each in tubes] == [DurabilityPolicy.TRANSIENT_LOCAL]
     images = wait_until(lambda: stage.node.get_subscriptions_info_by_topic("/image"), "it subscribes")
     assert [each.qos_profile.reliability for each in images] == [ReliabilityPolicy.RELIABLE]
+
+    # No other topic is touched.
+    boxes = wait_until(lambda: stage.node.get_publishers_info_by_topic("/action_detections"), "its boxes are found")
+    assert [each.qos_profile.durability for each in boxes] == [DurabilityPolicy.VOLATILE]
+    infos = wait_until(lambda: stage.node.get_subscriptions_info_by_topic("/camera_info"), "it subscribes to that, too")
+    assert [each.qos_profile.reliability for each in infos] == [ReliabilityPolicy.BEST_EFFORT]
