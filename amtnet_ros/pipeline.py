@@ -68,7 +68,7 @@ class Pipeline:
         self._engine, self._clock = engine, clock
         self._stream = FrameStream(card.rate, options.max_frame_gap, options.reset_jump)
         self._cuts = SceneCuts()
-        self._pairs = PairMaker(card.rate, delta)
+        self._pairs = PairMaker(card.rate, delta, options.pairs_by_clock)
         self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
         self._motion = _make_motion(engine, flow)
         self._linker = TubeLinker(len(card.actions))

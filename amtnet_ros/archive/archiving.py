@@ -217,7 +217,9 @@ def _agree(store: Store, setup: Setup) -> None:
     if about is None:
         store.write_about(wanted | {"actions": read_card(Path(setup.model)).actions})
         return
-    differing = [name for name in ("format", "card", "rate", "fast_flow", "options") if about.get(name) != _as_json(wanted[name])]
+    differing = [
+        name for name in ("format", "card", "rate", "fast_flow", "options") if about.get(name) != _as_json(wanted[name])
+    ]
     if differing:
         raise UserError(
             f"{store.place}: was made with another {' and '.join(differing)} ({ABOUT}); use another folder, or "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 
@@ -172,7 +172,8 @@ class Worker:
         needs, flow = engine.card.flow, None
         if self._setup.fast_flow and needs is not None and needs.engine == "dis:medium":
             flow = make_flow("dis:fast", needs.working_size)
-        return Pipeline(engine, self._setup.options, flow, time.process_time, actors)
+        options = replace(self._setup.options, pairs_by_clock=True)  # the same in every piece
+        return Pipeline(engine, options, flow, time.process_time, actors)
 
     @staticmethod
     def _pictures(piece: Piece) -> Iterator[Picture]:

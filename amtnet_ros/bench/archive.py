@@ -126,7 +126,7 @@ def _run(found: list[Source], rate: float, count: int, model: str, delta: int, f
     model_folder = find_model(model)
     options = Settings().replaced({"delta": delta}).options
     card = file_hash(model_folder / CARD)
-    setup = Setup(str(place), str(model_folder), "auto", "auto", options, rate or None, card)
+    setup = Setup(str(place), str(model_folder), "auto", "auto", options, rate or None, card, fast_flow=delta > 1)
     begin = time.perf_counter()
     summary = archive(found, setup, lambda: make_workers(setup, "processes", count, None, 0), LENGTH, _Silent())
     size = sum(Path(source.place).stat().st_size for source in found if Path(source.place).is_file())

@@ -108,9 +108,10 @@ def test_sessions_are_counted_on() -> None:
 
 
 def test_pieces_of_a_real_clip_give_the_tubes_of_one_pass(tmp_path: Path, data_root: Path) -> None:
-    """Five pictures a second of a training in a hall, for 17 seconds, cut after 9."""
+    """Five pictures a second of a training in a hall, for 17 seconds, cut after 9; pairs are 0.4 s apart."""
     clip = data_root / "ucf101_24/videos/Basketball/v_Basketball_g16_c01.mp4"
-    setup = replace(setup_of(find_model("light"), tmp_path / "whole", rate=5), precision="auto")
+    setup = setup_of(find_model("light"), tmp_path / "whole", rate=5, delta=12, fast_flow=True)
+    setup = replace(setup, precision="auto")
     run(setup, clip)
     run(replace(setup, store=str(tmp_path / "pieces")), clip, length=11)
     assert not list((tmp_path / "pieces" / PIECES).iterdir())
