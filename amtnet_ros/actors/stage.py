@@ -26,7 +26,7 @@ class _Known:
 
 
 class ActorStage:
-    """Takes the linker's updates in order, of one camera.
+    """Takes the linker's updates in order, of one camera, and the frames between them.
 
     It gives each tube the label, the score and the class scores (one for each of `labels`) that follow from its last
     second: of the stream's answers, and of the linker's class scores, which forget (see `LinkerOptions.class_memory`).

@@ -128,15 +128,15 @@ def test_pieces_of_a_real_clip_give_the_tubes_of_one_pass(tmp_path: Path, data_r
 
 
 def test_pieces_that_were_watched_before_are_not_watched_again(tmp_path: Path, model: Path) -> None:
-    video = write_video(tmp_path / "long.mp4", 24.0)
+    video = write_video(tmp_path / "long.mp4", 16.0)
     out = tmp_path / "out"
-    setup = setup_of(model, out)
-    run(setup, video, length=12)
+    setup = setup_of(model, out, rate=10)
+    run(setup, video, length=8)
     (expected,) = rows_of(out)
     (part,) = (out / "tubes").iterdir()
     table = part.read_bytes()
-    assert run(setup, video, length=12).pictures == 0
+    assert run(setup, video, length=8).pictures == 0
     part.unlink()
-    assert run(setup, video, length=12).pictures == 720 + 240  # what overlaps is watched twice
+    assert run(setup, video, length=8).pictures == 160 + 80  # what overlaps is watched twice
     assert part.read_bytes() == table
     assert rows_of(out) == [expected]
