@@ -108,6 +108,7 @@ class PipelineOptions:
     pairs_by_clock: bool = option(
         False,
         "With a delta above 1: pairs begin at times that follow from the stamps alone, not from the first image.",
+        effect=ON_CONFIGURE,
         offered=False,
     )
     score_threshold: float = same_option(Selection, "score_threshold")

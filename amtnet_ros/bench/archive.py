@@ -23,6 +23,7 @@ from amtnet_ros.bench.archive_camera import write_camera
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import CARD, find_model
 from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.settings import Settings
@@ -105,6 +106,8 @@ def bench_archive(
 def _cameras(sources: tuple[str, ...], minutes: tuple[float, ...], folder: Path, seed: int) -> list[list[Source]]:
     """For each length two recordings of the sources' videos, one for each of two workers."""
     clips = [source.place for source in find_sources(sources) if source.kind == "video"]
+    if not clips:
+        raise UserError("--camera joins videos, and there is none among the sources")
     made = []
     for length in minutes:
         videos = [folder / f"{length:g} minutes" / f"{number}.mp4" for number in range(2)]
@@ -126,7 +129,8 @@ def _run(found: list[Source], rate: float, count: int, model: str, delta: int, f
     model_folder = find_model(model)
     options = Settings().replaced({"delta": delta}).options
     card = file_hash(model_folder / CARD)
-    setup = Setup(str(place), str(model_folder), "auto", "auto", options, rate or None, card, fast_flow=delta > 1)
+    fast = delta > 1  # what all pairs tell is told by the flow of the model's training
+    setup = Setup(str(place), str(model_folder), "auto", "auto", options, rate or None, card, fast_flow=fast)
     begin = time.perf_counter()
     summary = archive(found, setup, lambda: make_workers(setup, "processes", count, None, 0), LENGTH, _Silent())
     size = sum(Path(source.place).stat().st_size for source in found if Path(source.place).is_file())

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from amtnet_ros.contracts import UInt8
-from amtnet_ros.errors import UserError
 from amtnet_ros.media.video import VideoWriter, open_source
 
 SIZE, RATE = (640, 480), 30
@@ -18,9 +17,10 @@ NOISE = 2.0
 
 
 def write_camera(path: Path, clips: Sequence[str], seconds: float, seed: int) -> None:
-    """Write a video of so many seconds: the clips in a random order, again and again. Raises UserError for no video."""
-    if not clips:
-        raise UserError(f"{path.name}: there is no video to join")
+    """Write a video of so many seconds: the clips, one at least, in a random order, again and again.
+
+    Raises UserError where one cannot be read.
+    """
     rng = np.random.default_rng(seed)
     noise = [np.rint(rng.normal(0, NOISE, (*SIZE[::-1], 1))).astype(np.int16) for _ in range(8)]
     count = round(seconds * RATE)

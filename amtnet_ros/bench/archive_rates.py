@@ -11,7 +11,7 @@ from amtnet_ros.archive.store import TUBES, Store
 from amtnet_ros.archive.tables import read_tubes
 from amtnet_ros.archive.tube import ArchivedTube
 from amtnet_ros.boxes import iou
-from amtnet_ros.contracts import OTHER, Float32
+from amtnet_ros.contracts import OTHER, Bool, Float32
 
 SURE = 0.3
 """A label counts as said in a second from this score on."""
@@ -50,10 +50,15 @@ def compare(full: Path, other: Path) -> dict[str, float]:
     overlaps, back = _best_overlaps(full, other), _best_overlaps(other, full)
     found = overlaps >= SAME
     return kept | {
-        "boxes_found": round(float(found.mean()), 4),
-        "iou_of_boxes_found": round(float(overlaps[found].mean()), 4),
-        "boxes_that_the_full_one_has": round(float((back >= SAME).mean()), 4),
+        "boxes_found": _mean(found),
+        "iou_of_boxes_found": _mean(overlaps[found]),
+        "boxes_that_the_full_one_has": _mean(back >= SAME),
     }
+
+
+def _mean(values: Float32 | Bool) -> float:
+    """1 where there are none: nothing is missing."""
+    return round(float(values.mean()), 4) if len(values) else 1.0
 
 
 def _best_overlaps(of: Path, among: Path) -> Float32:
