@@ -51,7 +51,7 @@ class _Silent:
 
 @click.command("archive")
 @click.argument("sources", nargs=-1)
-@click.option("--camera", type=click.FloatRange(0.1), multiple=True, help="Minutes of a camera's recording; see above.")
+@click.option("--camera", type=click.FloatRange(0.1), multiple=True, help="Minutes of a recording, see above.")
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
 @click.option("--workers", "counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--rate", "rates", type=click.FloatRange(0), multiple=True, default=(0, 10), help="0: all pictures.")
@@ -76,7 +76,7 @@ def bench_archive(
 
     Says what a second of video takes of a processor, by stage, the most memory that a worker uses, and how many times
     real time that makes; on paper, what 10, 100 and 1,000 cores or GPUs would do. With --camera the videos among
-    SOURCES are joined first, to recordings of a 640×480 camera (30 pictures a second) of so many minutes, two alike; a
+    SOURCES are joined first, to recordings of a 640×480 camera (30 pictures a second) of so many minutes, two of them; a
     further length is archived with the last rate alone, to see the memory. With --tubes N: how long a search takes.
     """
     if not sources and not tubes:
