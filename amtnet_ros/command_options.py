@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,16 @@ def setting_option(setting: Option, short: str = "") -> Decorator:
     )
 
 
-def settings_options(without: Collection[type] = ()) -> Decorator:
+def settings_options(without: Collection[type] = (), **defaults: Any) -> Decorator:
     """Every setting that is not for robots only, as an option; the first of the table is the first in the help.
 
-    without: owners of groups that the command has no use for.
+    without: owners of groups that the command has no use for. defaults: the command's own, by the setting's name.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for group in reversed(GROUPS):
             for setting in reversed([] if group.on_robots or group.owner in without else group.options):
+                setting = replace(setting, default=defaults.get(setting.name, setting.default))
                 command = setting_option(setting, SHORT.get(setting.name, ""))(command)
         return command
 

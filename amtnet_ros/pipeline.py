@@ -68,13 +68,14 @@ class Pipeline:
         self._engine, self._clock = engine, clock
         self._stream = FrameStream(card.rate, options.max_frame_gap, options.reset_jump)
         self._cuts = SceneCuts()
-        self._pairs = PairMaker(card.rate, delta)
+        self._pairs = PairMaker(card.rate, delta, options.pairs_by_clock)
         self._adaptive = AdaptiveDelta(1 / card.rate, delta, options.max_delta)
         self._motion = _make_motion(engine, flow)
         self._linker = TubeLinker(len(card.actions))
         self._images = ImageBoxes(options.linker.history_limit)
         self._actor_engine, self._stage = actors, _make_stage(card, options, actors)
         self._encoded: Encoded | None = None
+        self._between = 0.0  # seconds of looks since the last key frame
         self.on_micro_tubes: Callable[[MicroTubes], None] | None = None
         self.latency = dict.fromkeys(STAGES, 0.0)
         self.counters = self._stream.counters
@@ -189,11 +190,12 @@ class Pipeline:
                 updates += [self._step(*key) for key in self._motion.flush()]
                 self._break_off()
             with self._timed("flow"):
-                keys = self._motion.add(each, self._pairs.is_key(each.stamp), self._pairs.delta)
+                is_key = self._pairs.is_key(each.stamp)
+                keys = self._motion.add(each, is_key, self._pairs.delta)
             steps += [self._step(*key) for key in keys]
-        if len(steps) == 1:  # when a window of flow becomes complete there are more, which is no measure
-            flow, *key = (self.latency[stage] for stage in STAGES)
-            self._pairs.delta = self._adaptive.observe(flow, sum(key))
+            if not is_key:
+                self._look_between(each)
+        self._adapt(len(steps))
         return updates + steps
 
     def finish(self) -> list[TubeUpdate]:
@@ -215,6 +217,21 @@ class Pipeline:
         self._engine.close()
         if self._actor_engine:
             self._actor_engine.close()
+
+    def _look_between(self, frame: Frame) -> None:
+        """Who is due is looked at between key frames too, unless an earlier key frame still waits for its flow."""
+        if self._stage is not None and not self._motion.is_waiting:
+            with self._timed("look"):
+                self._stage.look_again(frame)
+
+    def _adapt(self, steps: int) -> None:
+        """Choose the next delta by what this push cost."""
+        if steps == 0:
+            self._between += self.latency["look"]
+        elif steps == 1:  # when a window of flow becomes complete there are more, which is no measure
+            flow, *key = (self.latency[stage] for stage in STAGES)
+            every = flow + self._between / self._pairs.delta
+            self._pairs.delta, self._between = self._adaptive.observe(every, sum(key)), 0.0
 
     def _class_indices(self, classes: tuple[str, ...]) -> tuple[int, ...]:
         unknown = [name for name in classes if name not in self.labels]

@@ -110,6 +110,12 @@ class PipelineOptions:
     max_delta: int = option(
         0, "While steps take longer than images are apart, delta grows up to this; 0: never.", low=0, high=64
     )
+    pairs_by_clock: bool = option(
+        False,
+        "With a delta above 1: pairs begin at times that follow from the stamps alone, not from the first image.",
+        effect=ON_CONFIGURE,
+        offered=False,
+    )
     score_threshold: float = same_option(Selection, "score_threshold")
     nms_iou: float = same_option(Selection, "nms_iou")
     max_per_class: int = same_option(Selection, "max_per_class")

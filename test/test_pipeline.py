@@ -108,6 +108,21 @@ def test_a_larger_delta_processes_fewer_frames_and_interpolates_between_them(fre
     assert all(tube.interpolated[frames].all() for tube, frames in zip(boxes, between, strict=True))
 
 
+@pytest.mark.parametrize("delta", [1, 8])
+def test_persons_are_looked_at_ten_times_a_second_between_key_frames_too(fresh, images, delta):
+    fresh.configure(PipelineOptions(delta=delta))
+    told: list[int] = []
+    fresh.stage.on_answer = lambda stamp, tube, answer, joined: told.append(stamp)
+    before = fresh.actors.counters.whole
+    for i, image in enumerate(images):
+        fresh.push(stamp(i), image)
+    fresh.stage.on_answer = None
+    tenth = [(stamp(i) + SECOND // 100) * 10 // SECOND for i in range(len(images))]
+    # nobody is known before the first pair, and a single look tells no movement
+    assert fresh.actors.counters.whole - before == len(set(tenth[delta:]))
+    assert sorted(set(told)) == [stamp(i) for i in range(len(images)) if tenth[i] > tenth[delta]]
+
+
 class Recorded:
     """An engine that notes what it is given."""
 

@@ -26,7 +26,7 @@ class _Known:
 
 
 class ActorStage:
-    """Takes the linker's updates in order, of one camera.
+    """Takes the linker's updates in order, of one camera, and the frames between them.
 
     It gives each tube the label, the score and the class scores (one for each of `labels`) that follow from its last
     second: of the stream's answers, and of the linker's class scores, which forget (see `LinkerOptions.class_memory`).
@@ -50,6 +50,7 @@ class ActorStage:
         self.wanted: frozenset[int] | None = None
         self.on_answer: OnAnswer | None = None
         self._known: dict[int, _Known] = {}
+        self._living: list[Tube] = []
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -60,11 +61,24 @@ class ActorStage:
         """A stream begins anew; ids may come again."""
         self.actors.reset()
         self._known.clear()
+        self._living = []
 
     def __call__(self, frame: Frame, update: TubeUpdate) -> TubeUpdate:
         """frame: the newest one of the update, with its picture."""
-        self._look(frame, update)
+        self._living = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
+        for tube in self._living:
+            if len(tube.boxes):
+                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1]))
+                known.box = tube.boxes[-1]
+        self.look_again(frame)
         return self.named(update)
+
+    def look_again(self, frame: Frame) -> None:
+        """A frame after the newest update's: who is due is looked at where that update left them."""
+        living = [tube for tube in self._living if tube.id in self._known]
+        answers = self.actors.look(frame, {tube.id: self._known[tube.id].box for tube in living})
+        for tube in living:
+            self._answer(frame.stamp, tube, answers.get(tube.id))
 
     def named(self, update: TubeUpdate) -> TubeUpdate:
         """An update without a new picture, as when all tubes end: each tube as it was last called."""
@@ -73,18 +87,6 @@ class ActorStage:
             if tube.state == TubeState.ENDED:
                 self._known.pop(tube.id, None)
         return replace(update, tubes=tubes)
-
-    def _look(self, frame: Frame, update: TubeUpdate) -> None:
-        living = [tube for tube in update.tubes if tube.state != TubeState.ENDED]
-        for tube in living:
-            if len(tube.boxes):
-                known = self._known.setdefault(tube.id, _Known(tube.boxes[-1]))
-                known.box = tube.boxes[-1]
-        boxes = {tube.id: self._known[tube.id].box for tube in living if tube.id in self._known}
-        answers = self.actors.look(frame, boxes)
-        for tube in living:
-            if tube.id in self._known:
-                self._answer(frame.stamp, tube, answers.get(tube.id))
 
     def _answer(self, stamp: int, tube: Tube, answer: Answer | None) -> None:
         known = self._known[tube.id]

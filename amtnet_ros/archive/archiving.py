@@ -56,7 +56,8 @@ class Progress(Protocol):
 class Summary:
     """What a run did. recordings: that it watched to the end; tubes: found in them; known: that were done before.
 
-    copies: recordings with the same content as another. seconds: of recordings; by stage: of the workers' time.
+    copies: recordings with the same content as another. seconds: of recordings; stages: of the workers' processors, see
+    `Watched`; memory: bytes, the most that a worker has used.
     """
 
     recordings: int = 0
@@ -67,6 +68,7 @@ class Summary:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    memory: int = 0
 
 
 def archive(
@@ -185,6 +187,7 @@ class _Run:
             self._summary.seconds += piece.seconds
             for stage, took in watched.seconds.items():
                 self._summary.stages[stage] += took
+            self._summary.memory = max(self._summary.memory, watched.memory)
 
     def _fail(self, failure: Failure) -> None:
         self._summary.failures.append(failure)
@@ -209,11 +212,14 @@ def _agree(store: Store, setup: Setup) -> None:
     """
     options = asdict(setup.options)
     wanted = {"format": 1, "model": setup.model, "card": setup.card, "rate": setup.rate, "options": options}
+    wanted["fast_flow"] = setup.fast_flow
     about = store.read_about()
     if about is None:
         store.write_about(wanted | {"actions": read_card(Path(setup.model)).actions})
         return
-    differing = [name for name in ("format", "card", "rate", "options") if about.get(name) != _as_json(wanted[name])]
+    differing = [
+        name for name in ("format", "card", "rate", "fast_flow", "options") if about.get(name) != _as_json(wanted[name])
+    ]
     if differing:
         raise UserError(
             f"{store.place}: was made with another {' and '.join(differing)} ({ABOUT}); use another folder, or "

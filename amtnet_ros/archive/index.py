@@ -7,6 +7,7 @@ is not in it yet is searched in `tubes/`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from amtnet_ros.archive.database import connect, literal
 from amtnet_ros.archive.store import INDEX, TUBES, Store
@@ -28,10 +29,10 @@ FLAT = """
 def write_index(store: Store) -> None:
     """Bring the index up to date, unless it is. Raises UserError where it cannot be written."""
     keys = store.names(TUBES)
-    if not keys or set(keys) == indexed(store):
-        return
     files = f"{literal(store.where(TUBES))} || '/*.parquet'"
     with connect(store.place) as database:
+        if not keys or set(keys) == indexed(store, database):
+            return
 
         def write(path: Path) -> None:
             # The keys stand in rows of their own, without a label: recordings where nobody was seen are known too.
@@ -44,18 +45,17 @@ def write_index(store: Store) -> None:
         store.write(write, INDEX)
 
 
-def indexed(store: Store) -> set[str]:
+def indexed(store: Store, database: Any) -> set[str]:
     """The keys of the recordings that the index knows."""
     if not store.has(INDEX):
         return set()
-    with connect(store.place) as database:
-        rows = database.execute(f"SELECT key FROM read_parquet({literal(store.where(INDEX))}) WHERE label = ''")
-        return {key for (key,) in rows.fetchall()}
+    rows = database.execute(f"SELECT key FROM read_parquet({literal(store.where(INDEX))}) WHERE label = ''")
+    return {key for (key,) in rows.fetchall()}
 
 
-def search_space(store: Store) -> str:
-    """SQL of all rows, those of the index and those of newer files."""
-    known = indexed(store)
+def search_space(store: Store, database: Any) -> str:
+    """SQL of all rows, those of the index and those of newer files; "" where there is none. database: a connection."""
+    known = indexed(store, database)
     newer = [store.where(TUBES, f"{key}.parquet") for key in store.names(TUBES) if key not in known]
     parts = [f"SELECT * FROM read_parquet({literal(store.where(INDEX))})"] if known else []
     if newer:

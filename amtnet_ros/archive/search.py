@@ -63,17 +63,17 @@ class Archive:
         if about is None:
             raise UserError(f"{store.place}: no archive ({ABOUT} is missing); `amtnet archive` makes one")
         labels = labels_meant(action, about["actions"])
-        rows = search_space(store)
-        if not rows:
-            raise UserError(f"{store.place}: the archive is empty as yet")
-        query = _MOMENTS.format(
-            rows=rows,
-            labels=", ".join(map(literal, labels)),
-            conditions=" AND ".join(_conditions(wanted or Wanted())),
-            seconds=(wanted or Wanted()).seconds,
-            limit=limit,
-        )
         with connect(store.place) as database:
+            rows = search_space(store, database)
+            if not rows:
+                raise UserError(f"{store.place}: the archive is empty as yet")
+            query = _MOMENTS.format(
+                rows=rows,
+                labels=", ".join(map(literal, labels)),
+                conditions=" AND ".join(_conditions(wanted or Wanted())),
+                seconds=(wanted or Wanted()).seconds,
+                limit=limit,
+            )
             database.execute(f"CREATE TEMP TABLE moments AS {query}")
             keys = [key for (key,) in database.execute("SELECT DISTINCT key FROM moments").fetchall()]
             if not keys:

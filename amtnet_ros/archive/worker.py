@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 
@@ -19,11 +20,14 @@ from amtnet_ros.archive.tube_log import TubeLog
 from amtnet_ros.archive.videos import PATIENCE
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
+from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.contract import Engine, Precision
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 
+DELTA = 4
+"""How an archive is watched unless it is told otherwise: what one loses by it is in docs/archive.md."""
 MISSING = SECOND
 """Nanoseconds that a video may end before the time that it says."""
 
@@ -34,6 +38,7 @@ class Setup:
 
     store: the archive's folder. rate: pictures a second that are watched; None: all. card: SHA-256 of the model's card.
     topics: of bags and data sets, only these; none: all. threads: of the network, on a CPU; 0: one a core.
+    fast_flow: DIS in its fast form stands in for the medium one of the model's training.
     """
 
     store: str
@@ -45,6 +50,7 @@ class Setup:
     card: str
     topics: tuple[str, ...] = ()
     threads: int = 1
+    fast_flow: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Watched:
     """A piece that is done. pictures: that were watched; tubes: of the recording, where it is of one piece.
 
     reason: why not all of it could be read, "" where it could. done: whether what was found is kept.
-    seconds: that it took, by stage; reading is `decode`.
+    seconds: of the processor's time that it took, by stage: reading is `decode`, what belongs to none is `other`.
+    memory: bytes, the most that the worker has used so far.
     """
 
     piece: Piece
@@ -70,6 +77,7 @@ class Watched:
     reason: str
     done: bool
     seconds: dict[str, float]
+    memory: int
 
 
 @dataclass
@@ -89,14 +97,14 @@ class _Reading:
     def __iter__(self) -> Iterator[tuple[int, int, UInt8]]:
         """Position, stamp, and image."""
         while True:
-            begin = time.perf_counter()
+            begin = time.process_time()
             try:
                 picture = next(self.pictures, None)
                 loaded = None if picture is None else self._loaded(picture)
             except Exception as error:  # whatever a broken file makes a library raise, it costs that file alone
                 self.reason = one_line(error)
                 return
-            self.seconds += time.perf_counter() - begin
+            self.seconds += time.process_time() - begin
             if picture is None:
                 break
             self.position = picture.position
@@ -135,9 +143,9 @@ class Worker:
 
     def watch(self, piece: Piece) -> Watched:
         """Watch a piece, write what is seen. Raises UserError where the model or the archive's folder is at fault."""
-        engines = self._loaded_engines()
+        pipeline = self._pipeline()
+        start = time.process_time()
         reading = _Reading(piece.recording, thinned(self._pictures(piece), self._setup.rate))
-        pipeline = Pipeline(engines[0], self._setup.options, actors=engines[1])
         seen, seconds = _watch(pipeline, reading, piece)
         seconds["decode"] = reading.seconds
         reading.reason = reading.reason or _cut_short(piece, reading.position)
@@ -145,7 +153,9 @@ class Worker:
         something = reading.read > 0 or piece.count > 1
         done = not reading.reason or (something and not is_remote(piece.recording.file))
         tubes = self._write(piece, seen) if done else 0
-        return Watched(piece, reading.read, tubes, reading.reason, done, seconds)
+        seconds["other"] = time.process_time() - start - sum(seconds.values())
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return Watched(piece, reading.read, tubes, reading.reason, done, seconds, memory)
 
     def _loaded_engines(self) -> tuple[Engine, ActorEngine | None]:
         if self._engines is None:
@@ -155,6 +165,15 @@ class Worker:
             actor = make_actor_engine(model, device, precision=how, threads=self._setup.threads) if looks else None
             self._engines = engine, actor
         return self._engines
+
+    def _pipeline(self) -> Pipeline:
+        """A new one; the model is loaded once."""
+        engine, actors = self._loaded_engines()
+        needs, flow = engine.card.flow, None
+        if self._setup.fast_flow and needs is not None and needs.engine == "dis:medium":
+            flow = make_flow("dis:fast", needs.working_size)
+        options = replace(self._setup.options, pairs_by_clock=True)  # the same in every piece
+        return Pipeline(engine, options, flow, time.process_time, actors)
 
     @staticmethod
     def _pictures(piece: Piece) -> Iterator[Picture]:

@@ -14,7 +14,7 @@ from amtnet_ros.archive.engines import Workers, make_workers
 from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import find_sources
-from amtnet_ros.archive.worker import Setup
+from amtnet_ros.archive.worker import DELTA, Setup
 from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.inference.card import CARD, find_model, read_card
 from amtnet_ros.inference.graph_file import file_hash
@@ -70,8 +70,9 @@ class _Bar:
 @click.option("--address", help="Of a Ray cluster, as ray.init takes it; `auto`: the one that this machine is in.")
 @click.option("--gpus", type=click.FloatRange(0), default=0, help="Of each worker, on Ray; may be a fraction.")
 @click.option("--threads", type=click.IntRange(0), default=1, show_default=True, help="Of each worker's network.")
+@click.option("--fast-flow/--own-flow", default=True, help="DIS's fast form, or the flow of the model's training.")
 @click.option("--piece", type=click.FloatRange(20), default=LENGTH, show_default=True, help="Seconds; see the docs.")
-@settings_options(without=(Style,))
+@settings_options(without=(Style,), delta=DELTA)
 def archive_command(
     sources: tuple[str, ...],
     out: str,
@@ -82,6 +83,7 @@ def archive_command(
     address: str | None,
     gpus: float,
     threads: int,
+    fast_flow: bool,
     piece: float,
     **given: Any,
 ) -> None:
@@ -104,6 +106,7 @@ def archive_command(
         file_hash(Path(folder) / CARD),
         topics,
         threads,
+        fast_flow,
     )
     found = find_sources(sources)
 

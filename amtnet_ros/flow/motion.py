@@ -37,6 +37,11 @@ class Motion:
         self._newest: Frame | None = None
         self._key = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a key frame's stack is not complete yet."""
+        return bool(self._waiting)
+
     def add(self, frame: Frame, is_key: bool, delta: int) -> list[KeyFrame]:
         """The next frame of the stream; the flow that ends at it is computed, or put off.
 

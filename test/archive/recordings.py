@@ -69,11 +69,11 @@ class Quiet:
 
 
 def setup_of(model: Path, out: str | Path, **changes: Any) -> Setup:
-    """How the command would set it up. changes: to the settings, and to `rate` and `topics`."""
-    own = {name: changes.pop(name) for name in ("rate", "topics") if name in changes}
+    """How the command would set it up. changes: to the settings, and to `rate`, `topics` and `fast_flow`."""
+    own = {name: changes.pop(name) for name in ("rate", "topics", "fast_flow") if name in changes}
     settings = Settings().replaced(changes)
     card = file_hash(model / CARD)
-    return Setup(str(out), str(model), "cpu", "fp32", settings.options, own.get("rate"), card, own.get("topics", ()))
+    return Setup(str(out), str(model), "cpu", "fp32", settings.options, own.pop("rate", None), card, **own)
 
 
 def run(setup: Setup, *sources: str | Path, length: float = LENGTH) -> Summary:

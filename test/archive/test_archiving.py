@@ -71,6 +71,8 @@ def test_an_archive_is_of_one_model_watched_in_one_way(tmp_path: Path, model: Pa
         run(setup_of(model, tmp_path / "out", rate=10), video)
     with pytest.raises(UserError, match="another options"):
         run(setup_of(model, tmp_path / "out", delta=2), video)
+    with pytest.raises(UserError, match="another fast_flow"):
+        run(setup_of(model, tmp_path / "out", fast_flow=True), video)
 
 
 def test_what_cannot_be_read_is_a_row_with_the_reason_until_it_can(tmp_path: Path, model: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from recordings import SECOND, run, setup_of, write_video
 
+from amtnet_ros.archive.database import connect
 from amtnet_ros.archive.index import indexed, write_index
 from amtnet_ros.archive.query import Wanted, labels_meant, parse_between, parse_people
 from amtnet_ros.archive.recording import Recording
@@ -54,7 +55,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.write_table(recording_table(tubes, recording, "card"), TUBES, f"{recording.key}.parquet")
         if number == 14:
             write_index(store)
-    assert len(indexed(store)) == 15
+    with connect(store.place) as database:
+        assert len(indexed(store, database)) == 15
     return folder
 
 

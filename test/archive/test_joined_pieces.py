@@ -108,9 +108,10 @@ def test_sessions_are_counted_on() -> None:
 
 
 def test_pieces_of_a_real_clip_give_the_tubes_of_one_pass(tmp_path: Path, data_root: Path) -> None:
-    """Five pictures a second of a training in a hall, for 17 seconds, cut after 9."""
+    """Five pictures a second of a training in a hall, for 17 seconds, cut after 9; pairs are 0.4 s apart."""
     clip = data_root / "ucf101_24/videos/Basketball/v_Basketball_g16_c01.mp4"
-    setup = replace(setup_of(find_model("light"), tmp_path / "whole", rate=5), precision="auto")
+    setup = setup_of(find_model("light"), tmp_path / "whole", rate=5, delta=12, fast_flow=True)
+    setup = replace(setup, precision="auto")
     run(setup, clip)
     run(replace(setup, store=str(tmp_path / "pieces")), clip, length=11)
     assert not list((tmp_path / "pieces" / PIECES).iterdir())
@@ -127,15 +128,15 @@ def test_pieces_of_a_real_clip_give_the_tubes_of_one_pass(tmp_path: Path, data_r
 
 
 def test_pieces_that_were_watched_before_are_not_watched_again(tmp_path: Path, model: Path) -> None:
-    video = write_video(tmp_path / "long.mp4", 24.0)
+    video = write_video(tmp_path / "long.mp4", 16.0)
     out = tmp_path / "out"
-    setup = setup_of(model, out)
-    run(setup, video, length=12)
+    setup = setup_of(model, out, rate=10)
+    run(setup, video, length=8)
     (expected,) = rows_of(out)
     (part,) = (out / "tubes").iterdir()
     table = part.read_bytes()
-    assert run(setup, video, length=12).pictures == 0
+    assert run(setup, video, length=8).pictures == 0
     part.unlink()
-    assert run(setup, video, length=12).pictures == 720 + 240  # what overlaps is watched twice
+    assert run(setup, video, length=8).pictures == 160 + 80  # what overlaps is watched twice
     assert part.read_bytes() == table
     assert rows_of(out) == [expected]

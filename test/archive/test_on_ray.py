@@ -21,10 +21,10 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, model: Path, monk
     from amtnet_ros.archive.sources import find_sources
 
     videos = tmp_path / "videos"
-    for seed in range(4):
-        write_video(videos / f"{seed}.mp4", 2.0, seed=seed)
-    run(setup_of(model, tmp_path / "unbroken", rate=15), videos)
-    setup = setup_of(model, tmp_path / "out", rate=15)
+    for seed in range(3):
+        write_video(videos / f"{seed}.mp4", 1.0, seed=seed)
+    run(setup_of(model, tmp_path / "unbroken", rate=10), videos)
+    setup = setup_of(model, tmp_path / "out", rate=10)
     killed: list[int] = []
 
     class Killing(OnRay):
@@ -47,6 +47,7 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, model: Path, monk
 
     summary = archive(find_sources([str(videos)]), setup, lambda: Killing(setup, 1, None, 0), 300.0, Quiet())
     assert killed
-    assert (summary.recordings, summary.failures) == (4, [])
+    assert (summary.recordings, summary.failures) == (3, [])
+    assert len(rows_of(tmp_path / "out")) == 3
     assert rows_of(tmp_path / "out") == rows_of(tmp_path / "unbroken")
     assert not ray.is_initialized()

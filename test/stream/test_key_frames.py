@@ -40,3 +40,25 @@ def test_the_distance_of_a_pair_is_counted_in_nominal_frames():
     assert frames_between(0, SECOND // 30, 30.0) == 1
     assert frames_between(0, SECOND // 15, 30.0) == 2
     assert frames_between(0, SECOND // 100, 30.0) == 1
+
+
+@pytest.mark.parametrize("camera_rate", [30, 29.97, 25, 10])
+@pytest.mark.parametrize("delta", [2, 4, 12])
+def test_by_the_clock_key_frames_do_not_depend_on_the_first_frame(camera_rate, delta):
+    rng = np.random.default_rng(0)
+    stamps = ((np.arange(400) + rng.uniform(-0.1, 0.1, 400)) / camera_rate * SECOND + 7.123 * SECOND).astype(np.int64)
+    of_all, of_late = (
+        [int(stamp) for stamp in stamps[first:] if maker.is_key(int(stamp))]
+        for first, maker in ((0, PairMaker(30, delta, by_clock=True)), (101, PairMaker(30, delta, by_clock=True)))
+    )
+    assert of_late[1:] == [stamp for stamp in of_all if stamp > stamps[101]][-len(of_late) + 1 :]
+    steps = np.diff(of_all[1:]) / SECOND * 30
+    assert steps.mean() == pytest.approx(max(delta, 30 / camera_rate), rel=0.05)
+    assert abs(steps - delta).max() < 1.3 * 30 / camera_rate
+
+
+def test_by_the_clock_a_delta_of_one_loses_no_frame_to_jitter():
+    rng = np.random.default_rng(0)
+    stamps = np.arange(100) * SECOND / 30 + rng.uniform(0.4, 0.6, 100) * SECOND / 30
+    maker = PairMaker(30, 1, by_clock=True)
+    assert all(maker.is_key(int(stamp)) for stamp in stamps)
