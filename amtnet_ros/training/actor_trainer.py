@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.data.actor_clips import ActorClips, ClipOptions
-from amtnet_ros.data.actor_tracks import SEGMENT, PersonTrack, read_tracks
+from amtnet_ros.data.actor_tracks import PersonTrack, read_tracks
 from amtnet_ros.data.empty_places import LENGTH, EmptyPlaces
 from amtnet_ros.data.jpeg_store import JpegStore
+from amtnet_ros.data.people import SEGMENT
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.model.movinet import MoViNet
