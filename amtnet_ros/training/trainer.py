@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from amtnet_ros.data.annotations import spread
+from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.augmentation import AugmentationOptions
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.samples import MixedSamples, PairOptions, PairSamples
@@ -58,7 +58,7 @@ class Trainer:
         torch.manual_seed(experiment.run.seed)
         self.dataset = open_dataset(experiment.data, data_root)
         with memory_advice(experiment):
-            network = make_network(experiment, self.dataset.classes).to(self.processes.device)
+            network = make_network(experiment, self.dataset).to(self.processes.device)
             self.learner = Learner(network, experiment, self.processes, self._teacher(network))
         self._earlier = json.dumps(earlier_runs(experiment))
         self.folder = RunFolder(folder)
@@ -201,13 +201,13 @@ def pair_options(experiment: Experiment) -> PairOptions:
     )
 
 
-def make_network(experiment: Experiment, classes: tuple[str, ...]) -> Streams:
+def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     """The experiment's network with its initial weights and frozen parts."""
     config = experiment.network
-    options = NetworkOptions(n_classes=len(classes), **config.model_dump())
+    options = NetworkOptions(n_classes=len(dataset.classes), **config.model_dump())
     network = make_task(experiment).make_network(options)
     network.dropout.p = experiment.optimiser.dropout
-    initialise(network, experiment.initial, classes)
+    initialise(network, experiment.initial, dataset.classes)
     freeze(network, experiment.optimiser)
     return network.to(memory_format=torch.channels_last)
 
