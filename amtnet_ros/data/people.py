@@ -91,29 +91,35 @@ def link_boxes(looks: Sequence[Float32], every: int) -> list[ActionInstance]:
 
     A person goes on with the box that overlaps the last one most, by SAME_PERSON at least; who is seen once is nobody.
     """
-    ended: list[list[Float32]] = []
+    people: list[list[Float32]] = []
     starts: list[int] = []
-    going: dict[int, int] = {}
+    seen: list[int] = []
     for number, boxes in enumerate(looks):
-        free, before = set(range(len(boxes))), going
-        going = {}
-        last = np.array([ended[person][-1] for person in before], np.float32).reshape(-1, 4)
-        overlap = iou(last.T[:, :, None], boxes.T[:, None, :]) if before and len(boxes) else np.zeros((0, 0))
-        for old, new in sorted(np.ndindex(overlap.shape), key=lambda pair: -overlap[pair]):
-            person = list(before)[old]
-            if overlap[old, new] >= SAME_PERSON and new in free and person not in going:
-                going[person] = number
-                free.remove(new)
-                ended[person].append(boxes[new])
-        for new in sorted(free):
-            going[len(ended)] = number
-            ended.append([boxes[new]])
-            starts.append(number)
+        last = np.array([people[person][-1] for person in seen], np.float32).reshape(-1, 4)
+        now = []
+        for box, of in zip(boxes, _going_on(last, boxes), strict=True):
+            if of is None:
+                people.append([])
+                starts.append(number)
+            now.append(len(people) - 1 if of is None else seen[of])
+            people[now[-1]].append(box)
+        seen = now
     return [
-        _between(np.stack(person), every * start, every)
-        for person, start in zip(ended, starts, strict=True)
-        if len(person) > 1
+        _between(np.stack(boxes), every * start, every)
+        for boxes, start in zip(people, starts, strict=True)
+        if len(boxes) > 1
     ]
+
+
+def _going_on(last: Float32, boxes: Float32) -> list[int | None]:
+    """Which of the last boxes each box goes on from, those that overlap most first."""
+    overlap = iou(last.T[:, :, None], boxes.T[:, None, :])
+    followed: list[int | None] = [None] * len(boxes)
+    while overlap.size and overlap.max() >= SAME_PERSON:
+        old, new = np.unravel_index(overlap.argmax(), overlap.shape)
+        followed[int(new)] = int(old)
+        overlap[old, :] = overlap[:, new] = 0
+    return followed
 
 
 def _between(boxes: Float32, first: int, every: int) -> ActionInstance:

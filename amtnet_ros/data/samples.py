@@ -165,7 +165,7 @@ class MixedSamples:
         """Sample `number`, as that of `PairSamples`."""
         cycle, position = divmod(number, len(self._turns))
         turns = np.random.default_rng((self._seed, cycle, 2)).permutation(self._turns)
-        which = turns[position]
+        which = int(turns[position])
         own = cycle * self._weights[which] + int((turns[:position] == which).sum())
         return self._sources[which].sample(own, streams)
 

@@ -39,8 +39,8 @@ class Batch:
     def part(self, i: int) -> Batch:
         """Sample i alone."""
         images = [None if x is None else x[i : i + 1] for x in (self.rgb, self.flow)]
-        rest = [x[i : i + 1] for x in (self.boxes, self.labels, self.names, self.searched)]
-        return Batch(images[0], images[1], *rest)
+        only = slice(i, i + 1)
+        return Batch(images[0], images[1], self.boxes[only], self.labels[only], self.names[only], self.searched[only])
 
     def pin_memory(self) -> Batch:
         """The same with images in pinned memory, from which a GPU copies while it computes."""
