@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from amtnet_ros.contracts import UInt8
+from amtnet_ros.data import people_detector
 from amtnet_ros.data.actor_clips import ActorClips, ClipOptions
 from amtnet_ros.data.actor_tracks import PersonTrack, read_tracks
 from amtnet_ros.data.empty_places import LENGTH, EmptyPlaces
@@ -33,7 +34,7 @@ from amtnet_ros.training.config import first_difference
 from amtnet_ros.training.environment import StopRequest, describe_environment
 from amtnet_ros.training.run_folder import RunFolder
 
-WEIGHTS, DETECTOR = "movinet_a0_stream_weights.npz", "picodet_s_320_coco.onnx"
+WEIGHTS = "movinet_a0_stream_weights.npz"
 PICTURED = 16
 """So many training clips are drawn at the start."""
 
@@ -76,7 +77,7 @@ class ActorTrainer:
     def _clips(self, store: JpegStore, cache: Path) -> ActorClips:
         store.load()
         places = places_of(self.tracks.learnt, store)
-        empty = EmptyPlaces(cache, store, self._teachers / DETECTOR).find(places)
+        empty = EmptyPlaces(cache, store, self._teachers / people_detector.FILE).find(places)
         data = self.experiment.data
         options = ClipOptions(
             pictures=data.pictures,

@@ -80,9 +80,11 @@ class DataConfig(Section):
     teachers: str | None = None
 
     @model_validator(mode="after")
-    def _own_actions_have_a_file(self) -> DataConfig:
+    def _sources_make_sense(self) -> DataConfig:
         if self.dataset == "custom" and self.root is None:
             raise ValueError("dataset custom needs root, the JSON file of your own actions")
+        if self.dataset in self.sources and self.sources[self.dataset].labels:
+            raise ValueError(f"sources, {self.dataset}, labels: its classes are the network's own")
         return self
 
 
@@ -237,6 +239,8 @@ class Experiment(Section):
             raise ValueError("optimiser.batch_size: batch statistics of single frames need 2 or more")
         if (self.task == "classify") != (self.augmentation.crop == "actor"):
             raise ValueError("augmentation.crop: actor (close-ups) goes with task classify, and with no other")
+        if self.task == "classify" and self.data.sources:
+            raise ValueError("data.sources: people of unknown action cannot be learnt from by task classify")
         if self.task == "classify" and self.initial.heads is not None:
             raise ValueError("initial.heads: a network that classifies has no such heads")
         if self.optimiser.freeze_heads and self.initial.heads is None:

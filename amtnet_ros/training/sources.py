@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from amtnet_ros.data import people_detector
 from amtnet_ros.data.annotations import UNKNOWN, ActionInstance, AnnotatedVideo, Dataset, spread
 from amtnet_ros.data.cache import VideoCache
 from amtnet_ros.data.groups import draw_groups, read_kept_out
@@ -19,8 +20,6 @@ from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
 from amtnet_ros.training.config import DataConfig, Experiment, SourceConfig
-
-DETECTOR = "picodet_s_320_coco.onnx"
 
 
 class Source(NamedTuple):
@@ -114,12 +113,16 @@ def relabelled(dataset: Dataset, labels: Mapping[str, str | None], classes: tupl
 
 def _read(name: str, data_root: Path, config: DataConfig, cache: Path) -> Dataset:
     """A source besides the data set: of UCF-101 what may be learnt from, or own actions."""
-    if name not in ("ucf101_24", "ucf101_people"):
+    if name == "jhmdb21" or name.endswith(".json"):
         return read_dataset(f"jhmdb21:{config.split}" if name == "jhmdb21" else name, data_root)
+    if name not in ("ucf101_24", "ucf101_people"):
+        raise UserError(
+            f"data.sources: no {name}; there are jhmdb21, ucf101_24, ucf101_people, and JSON files of actions"
+        )
     kept_out = read_kept_out(data_root)
     dataset = read_ucf101_24(data_root / name) if name == "ucf101_24" else read_ucf101_people(data_root / name)
     dataset = replace(dataset, train=tuple(x for x in dataset.train if dataset.groups[x] not in kept_out))
     if name == "ucf101_24":
         teachers = Path(config.teachers) if config.teachers is not None else data_root.parent / "teachers"
-        dataset = find_people(dataset, cache, teachers / DETECTOR)
+        dataset = find_people(dataset, cache, teachers / people_detector.FILE)
     return dataset
