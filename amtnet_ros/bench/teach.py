@@ -27,8 +27,9 @@ from amtnet_ros.bench.machine import machine
 from amtnet_ros.boxes import iou
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.data.actor_tracks import SEGMENT, read_field_groups
 from amtnet_ros.data.annotations import ActionInstance
+from amtnet_ros.data.groups import read_field_groups
+from amtnet_ros.data.people import SEGMENT
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, cache_folder, write_whole

@@ -6,22 +6,16 @@ right, any of them is.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from amtnet_ros.contracts import Float32
 from amtnet_ros.data.annotations import Dataset
+from amtnet_ros.data.groups import draw_groups, read_kept_out
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
+from amtnet_ros.data.people import read_ucf101_people
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
-from amtnet_ros.errors import UserError
 
 OTHER, NOBODY = "other", "nobody"
 
@@ -64,12 +58,6 @@ UNSEEN = (
 )
 """Classes in which nobody does any of the 21, never taught: they show what is said of what was not seen."""
 
-SEEN_IN_JHMDB = frozenset({("PullUps", 16), ("PullUps", 18), ("Archery", 2)})
-"""Groups of UCF-101 that are the same videos as clips of J-HMDB-21, whatever its split makes of those."""
-
-SEGMENT = 24
-"""Frames of a segment of ucf101_people."""
-
 
 @dataclass(frozen=True, slots=True)
 class PersonTrack:
@@ -109,7 +97,7 @@ def read_tracks(root: Path, split: int, held_out: float, seed: int) -> Tracks:
     Raises UserError where something is missing.
     """
     jhmdb, ucf = read_jhmdb21(root, split), read_ucf101_24(root / "ucf101_24")
-    kept_out = SEEN_IN_JHMDB | read_field_groups(root / "field" / "field_groups.txt")
+    kept_out = read_kept_out(root)
     videos = {
         **{f"jhmdb21/{name}": path for name in jhmdb.videos if (path := jhmdb.videos[name].path) is not None},
         **{f"ucf101_24/{name}": root / "ucf101_24" / "videos" / f"{name}.mp4" for name in ucf.train},
@@ -118,11 +106,11 @@ def read_tracks(root: Path, split: int, held_out: float, seed: int) -> Tracks:
     ucf101 = (*_of_ucf(ucf), *_of_people(root / "ucf101_people"))
     tracks = [
         *_of_jhmdb(jhmdb),
-        *(track for track in ucf101 if _class_and_group(track.group) not in kept_out and videos[track.video].is_file()),
+        *(track for track in ucf101 if track.group not in kept_out and videos[track.video].is_file()),
     ]
     unseen = [track for track in tracks if track.source[1] in UNSEEN]
     taught = [track for track in tracks if track.source[1] not in UNSEEN]
-    kept_back = _drawn_groups(taught, held_out, seed)
+    kept_back = draw_groups(((track.source, track.group) for track in taught), held_out, seed)
     named = {track.video for track in tracks}
     return Tracks(
         learnt=tuple(track for track in taught if track.group not in kept_back),
@@ -131,17 +119,6 @@ def read_tracks(root: Path, split: int, held_out: float, seed: int) -> Tracks:
         videos={name: path for name, path in videos.items() if name in named},
         classes=jhmdb.classes,
     )
-
-
-def read_field_groups(path: Path) -> frozenset[tuple[str, int]]:
-    """The classes and groups of UCF-101 that belong to test clips. Raises UserError if the list is missing or wrong."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return frozenset((name, int(group)) for name, group in (line.split() for line in lines if line.strip()))
-    except OSError as error:
-        raise UserError(f"{path}: the list of groups not to learn from cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: expected a class and a number of a group in each line ({error})") from error
 
 
 def few_of_each(tracks: Sequence[PersonTrack], most: int) -> list[PersonTrack]:
@@ -157,8 +134,7 @@ def _of_jhmdb(dataset: Dataset) -> Iterator[PersonTrack]:
     for name in dataset.train:
         action = dataset.videos[name].instances[0]
         label = dataset.classes[action.label]
-        group = "jhmdb21/" + name[: name.rindex(f"_{label}_")]  # the source video
-        yield PersonTrack(f"jhmdb21/{name}", 0, action.boxes, (label,), ("jhmdb21", label), group)
+        yield PersonTrack(f"jhmdb21/{name}", 0, action.boxes, (label,), ("jhmdb21", label), dataset.groups[name])
 
 
 def _of_ucf(dataset: Dataset) -> Iterator[PersonTrack]:
@@ -169,52 +145,15 @@ def _of_ucf(dataset: Dataset) -> Iterator[PersonTrack]:
             continue
         for action in dataset.videos[name].instances:
             answers, source = UCF101_24_ANSWERS.get(label, (OTHER,)), ("ucf101_24", label)
-            yield PersonTrack(f"ucf101_24/{name}", int(action.frames[0]), action.boxes, answers, source, _group(name))
+            group = dataset.groups[name]
+            yield PersonTrack(f"ucf101_24/{name}", int(action.frames[0]), action.boxes, answers, source, group)
 
 
 def _of_people(folder: Path) -> Iterator[PersonTrack]:
-    path = folder / "segments.npz"
-    try:
-        names = json.loads((folder / "names.json").read_text(encoding="utf-8"))["classes"]
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in file}
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    ends = np.cumsum(content["tube_stop"].astype(int) - content["tube_start"])
-    boxes = np.split(content["tube_boxes"].astype(np.float32), ends[:-1])
-    for segment, start, person in zip(content["tube_segment"], content["tube_start"], boxes, strict=True):
-        if content["kept_out"][segment]:
-            continue
-        name = names[content["seg_file"][segment]]
-        first = SEGMENT * int(content["seg_pos"][segment]) + int(start)
-        group = _group(str(content["seg_clip"][segment]))
-        answers, source = PEOPLE_ANSWERS.get(name, (OTHER,)), ("ucf101_people", name)
-        yield PersonTrack(f"ucf101_people/{name}", first, person, answers, source, group)
-
-
-def _group(clip: str) -> str:
-    """`Diving/v_Diving_g01_c02` → `ucf101/Diving/1`."""
-    found = re.search(r"v_(\w+)_g(\d+)_c\d+$", clip)
-    if found is None:
-        raise UserError(f"{clip}: not the name of a clip of UCF-101")
-    return f"ucf101/{found[1]}/{int(found[2])}"
-
-
-def _class_and_group(group: str) -> tuple[str, int]:
-    _, name, number = group.split("/")
-    return name, int(number)
-
-
-def _drawn_groups(tracks: list[PersonTrack], share: float, seed: int) -> set[str]:
-    """Groups with about this share of the tracks of each class, in an order that only their names and the seed make."""
-    drawn: set[str] = set()
-    by_class: dict[tuple[str, str], Counter[str]] = {}
-    for track in tracks:
-        by_class.setdefault(track.source, Counter())[track.group] += 1
-    for groups in by_class.values():
-        left = math.ceil(share * groups.total())
-        for group in sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).hexdigest()):
-            if groups[group] <= left:
-                drawn.add(group)
-                left -= groups[group]
-    return drawn
+    dataset = read_ucf101_people(folder)
+    for segment in dataset.videos.values():
+        name = segment.name.partition("@")[0]
+        for person in segment.instances:
+            first, label = (segment.first or 0) + int(person.frames[0]), dataset.classes[person.label]
+            answers, source = PEOPLE_ANSWERS.get(label, (OTHER,)), ("ucf101_people", label)
+            yield PersonTrack(name, first, person.boxes, answers, source, dataset.groups[segment.name])

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -66,8 +67,11 @@ class VideoCache:
         for folder in (self._frames, self._flows):
             _remove_abandoned(folder)
         engine = make_flow(self._spec)
+        reader = _PartReader()
         for video in track(missing, f"decoding, flow {self._spec}", console=Console(stderr=True)):
-            self._compute(video, engine)
+            # From the first to the last: header counts, seeking and stamps are unreliable in the J-HMDB originals.
+            images = open_source(str(video.path)) if video.first is None else reader.part(video, video.first)
+            self._compute(video, images, engine)
 
     def frames(self, video: AnnotatedVideo) -> UInt8:
         """(T, h, w, 3) uint8 RGB, memory-mapped. Raises UserError if it is not in the cache."""
@@ -96,7 +100,7 @@ class VideoCache:
             raise UserError(f"{path}: damaged ({error}); delete it, and it will be computed anew") from error
         return array
 
-    def _compute(self, video: AnnotatedVideo, engine: FlowEngine) -> None:
+    def _compute(self, video: AnnotatedVideo, images: Iterable[UInt8], engine: FlowEngine) -> None:
         if video.n_frames < 2:
             raise UserError(f"video '{video.name}' has {video.n_frames} frames; flow needs 2 or more")
         shape = (video.n_frames, engine.working_size[1], engine.working_size[0], 3)
@@ -106,8 +110,7 @@ class VideoCache:
         ):
             count = 0
             flow = previous = None
-            # From the first to the last: header counts, seeking and stamps are unreliable in the J-HMDB originals.
-            for image in open_source(str(video.path)):
+            for image in images:
                 count += 1
                 if count > video.n_frames:
                     continue
@@ -138,6 +141,23 @@ class VideoCache:
     def _file(folder: Path, video: AnnotatedVideo) -> Path:
         name = video.name.replace("%", "%25").replace("/", "%2F")
         return folder / f"{name}-{_fingerprint(video)}.npy"
+
+
+class _PartReader:
+    """Reads parts of video files; those that follow each other in a file in one pass."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._images: Iterator[UInt8] = iter(())
+        self._next = 0
+
+    def part(self, video: AnnotatedVideo, first: int) -> Iterator[UInt8]:
+        """The images of a video that begins at the frame `first` of its file; all are to be taken."""
+        if video.path != self._path or first < self._next:
+            self._path, self._images, self._next = video.path, iter(open_source(str(video.path))), 0
+        end = first + video.n_frames
+        begin, self._next = first - self._next, end
+        return islice(self._images, begin, begin + video.n_frames)
 
 
 def near_repeats(frames: UInt8) -> Bool:

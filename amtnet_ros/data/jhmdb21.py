@@ -18,6 +18,7 @@ from rich.progress import track
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
+from amtnet_ros.data.groups import jhmdb_group
 from amtnet_ros.errors import UserError
 
 N_SPLITS = 3
@@ -118,6 +119,7 @@ def _dataset(classes: tuple[str, ...], videos: dict[str, AnnotatedVideo], roles:
         videos=videos,
         train=tuple(name for name, role in roles.items() if role == "train"),
         test=tuple(name for name, role in roles.items() if role == "test"),
+        groups={name: jhmdb_group(name, classes[video.instances[0].label]) for name, video in videos.items()},
     )
 
 

@@ -11,6 +11,9 @@ import onnxruntime as ort
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 
+FILE = "picodet_s_320_coco.onnx"
+"""In the folder of teachers."""
+
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _SPREAD = np.array([0.229, 0.224, 0.225], np.float32)
 _STRIDES = (8, 16, 32, 64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -54,8 +55,9 @@ class PairSample:
     rgb: (n, 3, S, S) uint8, or None; n = 2, or 1 where a frame is its own pair.
     flow: (n, 15, S, S) uint8, or None.
     boxes: (K, 2, 4) float32 micro-tubes, corners, shares of the input.
-    labels: (K,) int64, 0-based without background.
+    labels: (K,) int64, 0-based without background; UNKNOWN of people whose action nobody knows.
     name: video and frame numbers, for messages.
+    searched: whether nobody acts where no box is.
     """
 
     rgb: UInt8 | None
@@ -63,6 +65,7 @@ class PairSample:
     boxes: Float32
     labels: Int64
     name: str
+    searched: bool = True
 
 
 class PairSamples:
@@ -115,7 +118,8 @@ class PairSamples:
             before = len(labels)
             scene, boxes, labels = paste(rng, scene, (t, t + delta), boxes, labels, donor)
             name += f" with {donor_name}" if len(labels) > before else ""
-        return make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
+        sample = make_sample(rng, scene, (t, t + delta), boxes, labels, options, name)
+        return sample if video.searched else replace(sample, searched=False)
 
     def _draw_pair(self, rng: np.random.Generator, video: AnnotatedVideo, deltas: tuple[int, ...]) -> tuple[int, int]:
         starts = {delta: self._starts(video, delta) for delta in deltas}
@@ -144,6 +148,26 @@ class PairSamples:
         t, _ = self._draw_pair(rng, video, (delta,))
         scene, boxes, labels = self._look(video, t, delta)
         return Donor(scene, self._masks(video.name), t, boxes, labels), f"{video.name} frames {t}, {t + delta}"
+
+
+class MixedSamples:
+    """Samples of several sources: of so many in a row as the weights' sum, each source has as many as its weight.
+
+    Their order is drawn anew each time; each source's own samples follow one another as they do without the others.
+    """
+
+    def __init__(self, sources: Sequence[PairSamples], weights: Sequence[int], seed: int) -> None:
+        self._sources, self._weights, self._seed = sources, weights, seed
+        self._turns = np.repeat(np.arange(len(weights)), weights)
+        self.left_out = sorted(name for source in sources for name in source.left_out)
+
+    def sample(self, number: int, streams: tuple[str, ...] | None = None) -> PairSample:
+        """Sample `number`, as that of `PairSamples`."""
+        cycle, position = divmod(number, len(self._turns))
+        turns = np.random.default_rng((self._seed, cycle, 2)).permutation(self._turns)
+        which = int(turns[position])
+        own = cycle * self._weights[which] + int((turns[:position] == which).sum())
+        return self._sources[which].sample(own, streams)
 
 
 def _ground_truth(video: AnnotatedVideo, t: int, delta: int, size: tuple[int, int]) -> tuple[Float32, Int64]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
+from amtnet_ros.data.groups import ucf101_group
 from amtnet_ros.errors import UserError
 
 SIZE = (320, 240)
@@ -38,7 +39,7 @@ def read_ucf101_24(root: Path) -> Dataset:
 
     root: folder with an annotation file (see ANNOTATION_FILES) and `testlist01.txt`, or with both in `splitfiles` as
         the authors' copy has them. Frames are expected in `rgb-images/CLASS/VIDEO/00001.jpg` …; without that folder the
-        videos have no path.
+        videos have no path, but for those of `videos/CLASS/VIDEO.mp4`, whose frame f is image f + 1 too.
     The boxes are converted in int64 (the published arrays are uint8, in which x + w overflows). Videos of the training
     list whose annotations were withdrawn are left out.
     Raises UserError naming the file and the entry that is missing or wrong.
@@ -53,9 +54,8 @@ def read_ucf101_24(root: Path) -> Dataset:
     if not isinstance(database, Mapping) or not database:
         raise UserError(f"{file}: no videos in it; expected the content of pyannot_with_class_names.pkl or pyannot.pkl")
     classes = tuple(str(name) for name in content["classes"]) if "classes" in content else _classes(file, database)
-    images = root / "rgb-images"
     videos = {
-        str(name): _video(file, str(name), entry, len(classes), images / str(name) if images.is_dir() else None)
+        str(name): _video(file, str(name), entry, len(classes), _path(root, str(name)))
         for name, entry in database.items()
     }
     test = _names(folder / "testlist01.txt")
@@ -65,7 +65,14 @@ def read_ucf101_24(root: Path) -> Dataset:
     tested = set(test)
     listed = content["trainvideos"] if "trainvideos" in content else [name for name in videos if name not in tested]
     train = tuple(str(name) for name in listed if str(name) in videos)
-    return Dataset(name="ucf101_24", classes=classes, videos=videos, train=train, test=test)
+    groups = {name: ucf101_group(name) for name in videos}
+    return Dataset(name="ucf101_24", classes=classes, videos=videos, train=train, test=test, groups=groups)
+
+
+def _path(root: Path, name: str) -> Path | None:
+    """Where a video's frames are, as a folder of images or as a file."""
+    images, file = root / "rgb-images", root / "videos" / f"{name}.mp4"
+    return images / name if images.is_dir() else file if file.is_file() else None
 
 
 def _annotation_file(folder: Path) -> Path | None:

@@ -18,6 +18,8 @@ from amtnet_ros.model.priors import decode_micro_tubes, encode_micro_tubes, pair
 
 POSITIVE_IOU = 0.5
 BACKGROUND, IGNORED = -1, -2
+SOMEBODY, UNSEARCHED = -3, -4
+"""Targets of priors at a person whose action nobody knows, and where nobody looked."""
 NEGATIVES_PER_POSITIVE = 3
 
 IGNORED_WEIGHT = 0.3
@@ -30,28 +32,46 @@ BORDER = 0.005
 class Targets(NamedTuple):
     """What each prior should say.
 
-    labels: (B, M) int64; 0 is the background, IGNORED takes no part in the loss.
+    labels: (B, M) int64; 0 is the background, 1 and more are classes, SOMEBODY is any of them; IGNORED (some overlap
+        with an actor) and UNSEARCHED take no part in the loss.
     offsets: (B, M, 8), defined at positives.
     """
 
     labels: Tensor
     offsets: Tensor
 
+    @property
+    def positive(self) -> Tensor:
+        """(B, M) bool: the priors that answer for somebody."""
+        return (self.labels > 0) | (self.labels == SOMEBODY)
+
+    @property
+    def near_actor(self) -> Tensor:
+        """(B, M) bool: the priors that overlap an actor, of whom a teacher may say what they do."""
+        return (self.labels > 0) | (self.labels == IGNORED)
+
 
 def make_targets(
-    boxes: Sequence[Tensor], labels: Sequence[Tensor], priors: Tensor, negative_iou: float = POSITIVE_IOU
+    boxes: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    priors: Tensor,
+    negative_iou: float = POSITIVE_IOU,
+    searched: Sequence[bool] | None = None,
 ) -> Targets:
     """Match every sample, see `match_priors`.
 
-    boxes: B x (K, 2, 4) corners; labels: B x (K,) 0-based; priors: (M, 4).
+    boxes: B x (K, 2, 4) corners; labels: B x (K,) 0-based, negative where nobody knows; priors: (M, 4).
+    searched: whether nobody is where a sample has no box; where not, such priors are UNSEARCHED. None: all are.
     """
     all_labels, all_offsets = [], []
-    for sample_boxes, sample_labels in zip(boxes, labels, strict=True):
+    for i, (sample_boxes, sample_labels) in enumerate(zip(boxes, labels, strict=True)):
         matched = match_priors(sample_boxes, priors, negative_iou)
         positive = matched >= 0
         target = torch.where(matched == IGNORED, IGNORED, 0)
+        if searched is not None and not searched[i]:
+            target[~positive] = UNSEARCHED
         offsets = priors.new_zeros(len(priors), 8)
-        target[positive] = sample_labels[matched[positive]] + 1
+        target[positive] = torch.where(sample_labels < 0, SOMEBODY, sample_labels + 1)[matched[positive]]
         offsets[positive] = encode_micro_tubes(sample_boxes[matched[positive]], priors[positive])
         all_labels.append(target)
         all_offsets.append(offsets)
@@ -97,31 +117,38 @@ def multibox_loss(
 ) -> Losses:
     """Cross-entropy over positives and hardest negatives, smooth L1 over the positives' offsets.
 
+    Where somebody is whose action nobody knows, -log of the probability of all actions together is in its place.
     logits: (B, M, C + 1).
     offsets: (B, M, 8).
     label_smoothing: share of a positive's target that is spread over all classes (0 in the paper).
     taught: a teacher's logits (B, M, C + 1), in place of the positives' labels; see `taught_classification`.
     """
-    positive = targets.labels > 0
+    positive, named = targets.positive, targets.labels > 0
     n_positive = positive.sum().clamp(min=1)
-    negative = hardest_negatives(logits, targets.labels)
+    negative = hardest_negatives(logits, targets)
     if taught is None:
         on_positives = F.cross_entropy(
-            logits[positive].float(), targets.labels[positive], reduction="sum", label_smoothing=label_smoothing
+            logits[named].float(), targets.labels[named], reduction="sum", label_smoothing=label_smoothing
         )
     else:
-        on_positives = taught_classification(logits, targets.labels, taught)
+        on_positives = taught_classification(logits, targets, taught)
+    on_positives = on_positives + unnamed_classification(logits[targets.labels == SOMEBODY].float())
     on_negatives = F.cross_entropy(logits[negative].float(), targets.labels[negative], reduction="sum")
     localisation = F.smooth_l1_loss(offsets[positive].float(), targets.offsets[positive], reduction="sum")
     return Losses((on_positives + on_negatives) / n_positive, localisation / n_positive)
 
 
-def hardest_negatives(logits: Tensor, labels: Tensor) -> Tensor:
+def unnamed_classification(logits: Tensor) -> Tensor:
+    """The sum of -log p(any action) over priors at people whose action nobody knows; logits: (N, C + 1)."""
+    return (logits.logsumexp(-1) - logits[..., 1:].logsumexp(-1)).sum()
+
+
+def hardest_negatives(logits: Tensor, targets: Targets) -> Tensor:
     """For each sample the 3 negatives a positive with the highest -log p(background).
 
-    logits: (B, M, C + 1); labels: (B, M) as in Targets. Returns (B, M) bool.
+    logits: (B, M, C + 1). Returns (B, M) bool.
     """
-    positive, background = labels > 0, labels == 0
+    positive, background = targets.positive, targets.labels == 0
     with torch.no_grad():
         hardness = -F.log_softmax(logits.float(), dim=-1)[..., 0]
         hardness = hardness.masked_fill(~background, -torch.inf)
@@ -130,16 +157,15 @@ def hardest_negatives(logits: Tensor, labels: Tensor) -> Tensor:
         return (rank < wanted) & background
 
 
-def taught_classification(logits: Tensor, labels: Tensor, taught: Tensor) -> Tensor:
+def taught_classification(logits: Tensor, targets: Targets, taught: Tensor) -> Tensor:
     """Cross-entropy with a teacher's scores, over the priors that overlap an actor (Hinton et al., distillation, 2015).
 
     Positives have weight 1, ignored priors IGNORED_WEIGHT.
     logits, taught: (B, M, C + 1), the network's and the teacher's logits.
-    labels: (B, M) as in Targets.
     Returns the sum.
     """
-    near = labels != 0
-    weights = torch.where(labels[near] > 0, 1.0, IGNORED_WEIGHT)
+    near = targets.near_actor
+    weights = torch.where(targets.labels[near] > 0, 1.0, IGNORED_WEIGHT)
     entropies = F.cross_entropy(logits[near].float(), taught[near].float().softmax(-1), reduction="none")
     return (weights * entropies).sum()
 
@@ -149,7 +175,7 @@ def overlap_loss(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
 
     offsets: (B, M, 8); priors: (M, 4). Returns the sum divided by the number of positives.
     """
-    positive = targets.labels > 0
+    positive = targets.positive
     anchors = priors.expand(len(offsets), -1, -1)[positive]
     found, wanted = (decode_micro_tubes(x[positive].float(), anchors).flatten(0, 1) for x in (offsets, targets.offsets))
     total: Tensor = generalized_box_iou_loss(found, wanted, reduction="sum")
@@ -167,7 +193,7 @@ def cut_at_border(offsets: Tensor, targets: Targets, priors: Tensor) -> Tensor:
     priors: (M, 4) centre-size, shares of the input.
     Returns offsets (B, M, 8), changed only at positives that reach beyond a border which cuts their target.
     """
-    positive = targets.labels > 0
+    positive = targets.positive
     anchors = priors.expand(len(offsets), -1, -1)[positive]
     found, wanted = (decode_micro_tubes(x[positive].float(), anchors) for x in (offsets, targets.offsets))
     beyond = torch.cat(

@@ -15,10 +15,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from amtnet_ros.contracts import UInt8
+from amtnet_ros.data import people_detector
 from amtnet_ros.data.actor_clips import ActorClips, ClipOptions
-from amtnet_ros.data.actor_tracks import SEGMENT, PersonTrack, read_tracks
+from amtnet_ros.data.actor_tracks import PersonTrack, read_tracks
 from amtnet_ros.data.empty_places import LENGTH, EmptyPlaces
 from amtnet_ros.data.jpeg_store import JpegStore
+from amtnet_ros.data.people import SEGMENT
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from amtnet_ros.model.movinet import MoViNet
@@ -32,7 +34,7 @@ from amtnet_ros.training.config import first_difference
 from amtnet_ros.training.environment import StopRequest, describe_environment
 from amtnet_ros.training.run_folder import RunFolder
 
-WEIGHTS, DETECTOR = "movinet_a0_stream_weights.npz", "picodet_s_320_coco.onnx"
+WEIGHTS = "movinet_a0_stream_weights.npz"
 PICTURED = 16
 """So many training clips are drawn at the start."""
 
@@ -75,7 +77,7 @@ class ActorTrainer:
     def _clips(self, store: JpegStore, cache: Path) -> ActorClips:
         store.load()
         places = places_of(self.tracks.learnt, store)
-        empty = EmptyPlaces(cache, store, self._teachers / DETECTOR).find(places)
+        empty = EmptyPlaces(cache, store, self._teachers / people_detector.FILE).find(places)
         data = self.experiment.data
         options = ClipOptions(
             pictures=data.pictures,

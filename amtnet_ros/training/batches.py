@@ -12,35 +12,40 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from amtnet_ros.data.samples import PairSample, PairSamples
+from amtnet_ros.data.samples import MixedSamples, PairSample, PairSamples
 from amtnet_ros.errors import UserError
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples. rgb: (B, n, 3, S, S), flow: (B, n, 15, S, S) uint8 or None; boxes and labels: one tensor a sample."""
+    """B samples. rgb: (B, n, 3, S, S), flow: (B, n, 15, S, S) uint8 or None; boxes and labels: one tensor a sample.
+
+    searched: of each sample, see `data.samples.PairSample`.
+    """
 
     rgb: Tensor | None
     flow: Tensor | None
     boxes: list[Tensor]
     labels: list[Tensor]
     names: list[str]
+    searched: list[bool]
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         images = [None if x is None else x.to(device, non_blocking=True) for x in (self.rgb, self.flow)]
         boxes, labels = [x.to(device) for x in self.boxes], [x.to(device) for x in self.labels]
-        return Batch(images[0], images[1], boxes, labels, self.names)
+        return Batch(images[0], images[1], boxes, labels, self.names, self.searched)
 
     def part(self, i: int) -> Batch:
         """Sample i alone."""
         images = [None if x is None else x[i : i + 1] for x in (self.rgb, self.flow)]
-        return Batch(images[0], images[1], self.boxes[i : i + 1], self.labels[i : i + 1], self.names[i : i + 1])
+        only = slice(i, i + 1)
+        return Batch(images[0], images[1], self.boxes[only], self.labels[only], self.names[only], self.searched[only])
 
     def pin_memory(self) -> Batch:
         """The same with images in pinned memory, from which a GPU copies while it computes."""
         images = [None if x is None else x.pin_memory() for x in (self.rgb, self.flow)]
-        return Batch(images[0], images[1], self.boxes, self.labels, self.names)
+        return Batch(images[0], images[1], self.boxes, self.labels, self.names, self.searched)
 
 
 def collate(samples: Sequence[PairSample]) -> Batch:
@@ -50,13 +55,14 @@ def collate(samples: Sequence[PairSample]) -> Batch:
         for arrays in ([s.rgb for s in samples], [s.flow for s in samples])
     )
     boxes = [torch.from_numpy(s.boxes) for s in samples]
-    return Batch(rgb, flow, boxes, [torch.from_numpy(s.labels) for s in samples], [s.name for s in samples])
+    labels = [torch.from_numpy(s.labels) for s in samples]
+    return Batch(rgb, flow, boxes, labels, [s.name for s in samples], [s.searched for s in samples])
 
 
 class _Numbered(Dataset[PairSample]):
     """Samples by (number, streams)."""
 
-    def __init__(self, samples: PairSamples) -> None:
+    def __init__(self, samples: PairSamples | MixedSamples) -> None:
         self._samples = samples
 
     def __getitem__(self, item: tuple[int, tuple[str, ...]]) -> PairSample:
@@ -98,7 +104,7 @@ class _Steps(Sampler[list[tuple[int, tuple[str, ...]]]]):
         return len(self._steps)
 
 
-def batches(samples: PairSamples, plan: Plan, steps: range, workers: int) -> Iterator[Batch]:
+def batches(samples: PairSamples | MixedSamples, plan: Plan, steps: range, workers: int) -> Iterator[Batch]:
     """The batches of these steps, prepared by `workers` processes. A UserError of theirs is raised as it was there."""
     # The sampler's items are (number, streams), and a batch is a Batch: more than the stubs know.
     loader: Iterable[Batch] = DataLoader(

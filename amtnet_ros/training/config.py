@@ -33,6 +33,18 @@ class Section(BaseModel, extra="forbid", frozen=True):
     """Unknown keys are mistakes, not comments."""
 
 
+class SourceConfig(Section):
+    """One of several data sets.
+
+    weight: of so many successive pairs as the weights' sum, this many are from it.
+    labels: what a class of it is in the network; null where nobody can say which. Of classes that are not named, those
+        of the same name are the same, and of others nobody can say.
+    """
+
+    weight: int = Field(ge=1)
+    labels: dict[str, str | None] = Field(default_factory=dict)
+
+
 class DataConfig(Section):
     """What is learnt from.
 
@@ -46,6 +58,12 @@ class DataConfig(Section):
         too.
     clips: train on this many training clips only, evenly spread, for a quick try.
     repeats: 'skip' draws no pair with a near-repeated frame, see data.cache.
+    sources: data sets to draw pairs from, by name: that of `dataset`; jhmdb21; ucf101_24 and ucf101_people, both with
+        the people whom a detector finds; a JSON file of own actions. None: `dataset` alone. The classes are those of
+        `dataset` in any case.
+    held_out: share of each class's training videos, whole source videos, that is not learnt from; validation looks at
+        those of `dataset` in place of test videos.
+    teachers: the folder with the people detector; `teachers` beside the data sets if not given.
     """
 
     dataset: Literal["jhmdb21", "ucf101_24", "custom"] = "jhmdb21"
@@ -57,11 +75,16 @@ class DataConfig(Section):
     feed: tuple[Literal["rgb", "flow", "both"], ...] = Field(("both",), min_length=1)
     clips: int | None = Field(None, ge=1)
     repeats: RepeatHandling = "keep"
+    sources: dict[str, SourceConfig] = Field(default_factory=dict)
+    held_out: float = Field(0.0, ge=0, lt=1)
+    teachers: str | None = None
 
     @model_validator(mode="after")
-    def _own_actions_have_a_file(self) -> DataConfig:
+    def _sources_make_sense(self) -> DataConfig:
         if self.dataset == "custom" and self.root is None:
             raise ValueError("dataset custom needs root, the JSON file of your own actions")
+        if self.dataset in self.sources and self.sources[self.dataset].labels:
+            raise ValueError(f"sources, {self.dataset}, labels: its classes are the network's own")
         return self
 
 
@@ -216,6 +239,8 @@ class Experiment(Section):
             raise ValueError("optimiser.batch_size: batch statistics of single frames need 2 or more")
         if (self.task == "classify") != (self.augmentation.crop == "actor"):
             raise ValueError("augmentation.crop: actor (close-ups) goes with task classify, and with no other")
+        if self.task == "classify" and self.data.sources:
+            raise ValueError("data.sources: people of unknown action cannot be learnt from by task classify")
         if self.task == "classify" and self.initial.heads is not None:
             raise ValueError("initial.heads: a network that classifies has no such heads")
         if self.optimiser.freeze_heads and self.initial.heads is None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.data.annotations import UNKNOWN
 from amtnet_ros.data.samples import PairSample
 
 LOSSES = ("classification", "localisation", "overlap")
@@ -53,9 +54,8 @@ def _draw_boxes(tile: UInt8, boxes: Float32, labels: Sequence[int] | np.ndarray,
         if k < len(labels):
             origin = (max(x1, 0) + 4, max(y1, 0) + 14)
             for ink, width in (((0, 0, 0), 3), (colour, 1)):
-                cv2.putText(
-                    tile, classes[int(labels[k])], origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, width, cv2.LINE_AA
-                )
+                word = "?" if labels[k] == UNKNOWN else classes[int(labels[k])]
+                cv2.putText(tile, word, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, width, cv2.LINE_AA)
 
 
 def draw_curves(records: Sequence[dict[str, Any]], name: str, file: BinaryIO) -> None:
@@ -74,7 +74,7 @@ def draw_curves(records: Sequence[dict[str, Any]], name: str, file: BinaryIO) ->
     losses.legend()
     rate.plot([r["step"] for r in steps], [r["rate"] for r in steps], linewidth=1.2)
     rate.set(title="learning rate of the heads", xlabel="step")
-    for key in ("located", "named", "clips_named", "frame_map"):
+    for key in ("located", "tight", "named", "clips_named", "frame_map"):
         points = [(look["step"], 100 * look[key]) for look in looks if key in look]
         if points:
             validation.plot(*zip(*points, strict=True), label=key, marker=".", linewidth=1.2)

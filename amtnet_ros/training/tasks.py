@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from amtnet_ros.model.amtnet import ActorClassifier, AMTnet
-from amtnet_ros.model.loss import cut_at_border, make_targets, multibox_loss, overlap_loss
+from amtnet_ros.model.loss import Targets, cut_at_border, make_targets, multibox_loss, overlap_loss
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch
 from amtnet_ros.training.config import Experiment, LossConfig
@@ -58,23 +58,28 @@ class DetectMicroTubes:
         assert isinstance(network, AMTnet)
         options, images = self._options, (as_float(batch.rgb), as_float(batch.flow))
         logits, offsets = called(*images)
-        targets = make_targets(batch.boxes, batch.labels, network.priors, options.negative_iou)
+        targets = make_targets(batch.boxes, batch.labels, network.priors, options.negative_iou, batch.searched)
         if options.open_border:
             offsets = cut_at_border(offsets, targets, network.priors)
-        losses = multibox_loss(logits, offsets, targets, options.label_smoothing, self._taught(images))
+        losses = multibox_loss(logits, offsets, targets, options.label_smoothing, self._taught(images, targets, logits))
         total = losses.classification + options.localisation_weight * losses.localisation
         parts = losses._asdict()
         if options.overlap_weight:
             parts["overlap"] = overlap_loss(offsets, targets, network.priors)
             total = total + options.overlap_weight * parts["overlap"]
-        return TaskLoss(total, parts, (targets.labels > 0).sum().clamp(min=1).float())
+        return TaskLoss(total, parts, targets.positive.sum().clamp(min=1).float())
 
     @torch.no_grad()
-    def _taught(self, images: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
-        """The teacher's logits of the same pictures."""
+    def _taught(self, images: tuple[Tensor | None, Tensor | None], targets: Targets, like: Tensor) -> Tensor | None:
+        """The teacher's logits (B, M, C + 1) of the same pictures; zeros where it is not asked. like: of that shape."""
         if self._teacher is None:
             return None
-        logits: Tensor = self._teacher(*images)[0]
+        asked = targets.near_actor.any(dim=1)
+        if asked.all():
+            return self._teacher(*images)[0]  # type: ignore[no-any-return]
+        logits = torch.zeros_like(like)
+        if asked.any():
+            logits[asked] = self._teacher(*(None if x is None else x[asked] for x in images))[0].to(logits.dtype)
         return logits
 
     def validate(self, network: Streams, held_out: HeldOut, device: torch.device) -> Validation:

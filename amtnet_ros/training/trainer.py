@@ -15,22 +15,20 @@ import torch
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.augmentation import AugmentationOptions
 from amtnet_ros.data.cache import VideoCache
-from amtnet_ros.data.jhmdb21 import read_jhmdb21, read_masks
-from amtnet_ros.data.samples import PairOptions, PairSamples
-from amtnet_ros.data.sources import read_dataset
-from amtnet_ros.data.ucf101_24 import read_ucf101_24
+from amtnet_ros.data.samples import MixedSamples, PairOptions, PairSamples
 from amtnet_ros.errors import UserError
 from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import TrainingFacts, load_checkpoint, save_checkpoint
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch, Plan, batches, collate
 from amtnet_ros.training.bookkeeping import Bookkeeping, Losses
-from amtnet_ros.training.config import DataConfig, Experiment, first_difference, stored_experiment
+from amtnet_ros.training.config import Experiment, first_difference, stored_experiment
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import StopRequest, describe_environment, memory_advice
 from amtnet_ros.training.initial import STATISTICS_SAMPLES, earlier_runs, initialise, lacks_statistics, read_teacher
 from amtnet_ros.training.learner import Learner, freeze
 from amtnet_ros.training.run_folder import RunFolder
+from amtnet_ros.training.sources import Source, hold_out, make_samples, open_dataset, open_sources
 from amtnet_ros.training.tasks import make_task
 from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation
 
@@ -71,16 +69,15 @@ class Trainer:
         """Train to the last iteration; returns False if it was stopped before, between two steps (Ctrl-C, SIGTERM)."""
         config, processes = self.experiment, self.processes
         cache = VideoCache(cache_folder, config.data.flow)
-        names = spread(self.dataset.train, config.data.clips)
-        tests = spread(self.dataset.test, config.run.validate_clips)
-        videos = [self.dataset.videos[name] for name in (*names, *tests)]
+        sources = self._sources(cache_folder)
+        held_back = hold_out(self.dataset, config.data.held_out, config.run.seed)
+        tests = spread(held_back or self.dataset.test, config.run.validate_clips)
+        videos = [video for source in sources for video in source.videos()]
+        videos += [self.dataset.videos[name] for name in tests]
         cache.fill(videos[processes.rank :: processes.world])
         processes.wait()
         options = pair_options(config)
-        masks = None
-        if options.augmentation.copy_paste:
-            masks = partial(read_masks, self._folder_of_masks())
-        samples = PairSamples(self.dataset, names, cache, options, config.run.seed, masks)
+        samples = make_samples(sources, cache, options, config.run.seed)
         held_out = HeldOut(self.dataset, tests, cache, options, config.run.validate_frames)
         feed = tuple(config.network.streams if fed == "both" else (fed,) for fed in config.data.feed)
         plan = Plan(config.optimiser.batch_size, feed, processes.rank, processes.world)
@@ -96,6 +93,14 @@ class Trainer:
         processes.leave()
         return finished
 
+    def _sources(self, cache_folder: Path) -> tuple[Source, ...]:
+        """What the first process may have to look for, the others read."""
+        opened = partial(open_sources, self.experiment, self.dataset, self.data_root, cache_folder)
+        if self.processes.is_first:
+            opened()
+        self.processes.wait()
+        return opened()
+
     def _teacher(self, network: Streams) -> AMTnet | None:
         source = self.experiment.loss.teacher
         if source is None:
@@ -103,14 +108,14 @@ class Trainer:
         teacher = read_teacher(source, network, self.dataset.classes).to(self.processes.device)
         return teacher.to(memory_format=torch.channels_last)
 
-    def _of_all_streams(self, samples: PairSamples) -> Iterator[Batch]:
+    def _of_all_streams(self, samples: PairSamples | MixedSamples) -> Iterator[Batch]:
         """The first samples, with all streams, the same in every process."""
         config = self.experiment
         plan = Plan(config.optimiser.batch_size, (config.network.streams,))
         for step in range(math.ceil(STATISTICS_SAMPLES / plan.batch_size)):
             yield collate([samples.sample(*item) for item in plan.items(step)]).to(self.processes.device)
 
-    def _loop(self, samples: PairSamples, plan: Plan, held_out: HeldOut) -> bool:
+    def _loop(self, samples: PairSamples | MixedSamples, plan: Plan, held_out: HeldOut) -> bool:
         config = self.experiment
         steps = range(self.learner.step, config.optimiser.iterations)
         books = Bookkeeping(
@@ -183,26 +188,6 @@ class Trainer:
                 "same with --allow-changes"
             )
 
-    def _folder_of_masks(self) -> Path:
-        root = self.experiment.data.root
-        return Path(root) if root is not None else self.data_root / "jhmdb21"
-
-
-def open_dataset(config: DataConfig, data_root: Path) -> Dataset:
-    """What an experiment learns from. Raises UserError if it cannot be read or has nothing to train on."""
-    if config.root is None:
-        source = f"jhmdb21:{config.split}" if config.dataset == "jhmdb21" else config.dataset
-        dataset = read_dataset(source, data_root)
-    elif config.dataset == "jhmdb21":
-        dataset = read_jhmdb21(Path(config.root), config.split)
-    elif config.dataset == "ucf101_24":
-        dataset = read_ucf101_24(Path(config.root))
-    else:
-        dataset = read_dataset(config.root, data_root)
-    if not dataset.train:
-        raise UserError(f"{config.root or dataset.name}: no video is marked for training (split: train)")
-    return dataset
-
 
 def pair_options(experiment: Experiment) -> PairOptions:
     """How an experiment draws its pairs."""
@@ -222,7 +207,7 @@ def make_network(experiment: Experiment, dataset: Dataset) -> Streams:
     options = NetworkOptions(n_classes=len(dataset.classes), **config.model_dump())
     network = make_task(experiment).make_network(options)
     network.dropout.p = experiment.optimiser.dropout
-    initialise(network, experiment.initial, tuple(dataset.classes))
+    initialise(network, experiment.initial, dataset.classes)
     freeze(network, experiment.optimiser)
     return network.to(memory_format=torch.channels_last)
 

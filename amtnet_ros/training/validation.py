@@ -19,7 +19,7 @@ from amtnet_ros.model.amtnet import ActorClassifier, AMTnet
 from amtnet_ros.model.priors import pairwise_iou
 from amtnet_ros.training.batches import collate
 
-FOUND_IOU = 0.5
+FOUND_IOU, TIGHT_IOU = 0.5, 0.75
 # Detections of a frame, as in the release's validation.
 MIN_SCORE = 0.01
 NMS_IOU = 0.45
@@ -32,12 +32,14 @@ class Validation:
     """Shares in 0..1, over pairs spread evenly through the test clips; a pair's boxes are those in its first frame.
 
     located: pairs whose best-scoring micro-tube overlaps an actor by IoU 0.5 or more, of those that have an actor.
+    tight: the same at IoU 0.75.
     named: pairs whose best-scoring micro-tube has the right class, of the same.
     clips_named: clips whose pairs' best scores, summed over the pairs for each class, have the right class.
     frame_map: mean average precision of all detections in these frames, at IoU 0.5 (see evaluation.frame_map).
     """
 
     located: float
+    tight: float
     named: float
     clips_named: float
     frame_map: float
@@ -80,7 +82,8 @@ def validate(network: AMTnet, held_out: HeldOut, device: torch.device) -> Valida
     """Run the network in evaluation mode over the pairs, one clip a batch."""
     was_training = network.training
     network.eval()
-    located, named, clips_named = [], [], []
+    overlaps: list[float] = []
+    named, clips_named = [], []
     detections: dict[str, FrameDetections] = {}
     looked_at: dict[str, Int64] = {}
     for video, starts, samples in held_out.clips():
@@ -92,7 +95,7 @@ def validate(network: AMTnet, held_out: HeldOut, device: torch.device) -> Valida
             if not len(label):
                 continue
             prior, guess = divmod(int(score.argmax()), score.shape[-1])
-            located.append(bool(pairwise_iou(box[prior, :1], truth[:, 0]).max() >= FOUND_IOU))
+            overlaps.append(float(pairwise_iou(box[prior, :1], truth[:, 0]).max()))
             named.append(bool((label == guess).any()))
             best_by_class.append(score.max(dim=0).values)
         if best_by_class:
@@ -102,7 +105,8 @@ def validate(network: AMTnet, held_out: HeldOut, device: torch.device) -> Valida
         looked_at[video.name] = starts
     network.train(was_training)
     precision = frame_map(held_out.dataset, detections, FOUND_IOU, looked_at).mean if detections else float("nan")
-    return Validation(_mean(located), _mean(named), _mean(clips_named), precision)
+    located, tight = (_mean([overlap >= least for overlap in overlaps]) for least in (FOUND_IOU, TIGHT_IOU))
+    return Validation(located, tight, _mean(named), _mean(clips_named), precision)
 
 
 @torch.no_grad()

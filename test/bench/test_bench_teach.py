@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from amtnet_ros.bench.teach import StudyClip, draw_clips, in_rounds, overlap_with, study_clips
-from amtnet_ros.data.actor_tracks import read_field_groups
 from amtnet_ros.data.annotations import ActionInstance
+from amtnet_ros.data.groups import read_field_groups
 from amtnet_ros.teaching.people import PersonTube
 
 

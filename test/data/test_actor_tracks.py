@@ -12,9 +12,9 @@ from amtnet_ros.data.actor_tracks import (
     PEOPLE_ANSWERS,
     UCF101_24_ANSWERS,
     UNSEEN,
-    read_field_groups,
     read_tracks,
 )
+from amtnet_ros.data.groups import read_field_groups
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
 from amtnet_ros.errors import UserError
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="the network needs torch")
 from amtnet_ros.model.loss import (  # noqa: E402  # noqa: E402
     BACKGROUND,
     IGNORED,
+    SOMEBODY,
     Targets,
     cut_at_border,
     make_targets,
@@ -140,6 +141,93 @@ def test_a_teachers_scores_replace_the_labels_wherever_a_prior_overlaps_an_actor
     found = multibox_loss(logits, offsets, targets, 0.1, taught)
     assert found.classification.item() == pytest.approx(naive_taught(logits, targets.labels, taught), rel=1e-5)
     assert found.localisation == multibox_loss(logits, offsets, targets).localisation
+
+
+def numpy_loss(logits, offsets, targets, negative_iou, taught):
+    """Classification and localisation of samples (micro-tubes, labels, searched); label -1: nobody knows the action.
+
+    Prior by prior from the definitions: `targets` holds each sample's list of what a prior answers for.
+    """
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    taught = np.exp(taught) / np.exp(taught).sum(-1, keepdims=True)
+    classification = localisation = 0.0
+    positives = 0
+    for b, (corners, tubes, labels, searched) in enumerate(targets):
+        mean = np.array([[(iou(c, t[0]) + iou(c, t[1])) / 2 for t in tubes] for c in corners])
+        own, remaining = {}, mean.copy()
+        for _ in tubes:
+            m, k = np.unravel_index(remaining.argmax(), remaining.shape)
+            own[m] = k
+            remaining[m, :] = remaining[:, k] = -1
+        own = {**{m: row.argmax() for m, row in enumerate(mean) if row.max() >= 0.5}, **own}
+        for m, k in own.items():
+            positives += 1
+            if labels[k] < 0:
+                classification -= np.log(p[b, m, 1:].sum())
+            else:
+                classification -= (taught[b, m] * np.log(p[b, m])).sum()
+            error = np.abs(offsets[b, m] - encode(tubes[k], corners[m]))
+            localisation += np.where(error < 1, 0.5 * error**2, error - 0.5).sum()
+        rest = [m for m in range(len(corners)) if m not in own] if searched else []
+        for m in (m for m in rest if mean[m].max() >= negative_iou):
+            classification -= 0.3 * (taught[b, m] * np.log(p[b, m])).sum()
+        background = sorted((m for m in rest if mean[m].max() < negative_iou), key=lambda m: p[b, m, 0])
+        classification -= np.log(p[b, background[: 3 * len(own)], 0]).sum()
+    return classification / positives, localisation / positives
+
+
+def encode(tube, corners):
+    """A micro-tube (2, 4) as offsets against a prior, both by corners."""
+    x, y, w, h = (*(corners[:2] + corners[2:]) / 2, *(corners[2:] - corners[:2]))
+    rows = [[((b[0] + b[2]) / 2 - x) / w / 0.1, ((b[1] + b[3]) / 2 - y) / h / 0.1] for b in tube]
+    sizes = [[np.log((b[2] - b[0]) / w) / 0.2, np.log((b[3] - b[1]) / h) / 0.2] for b in tube]
+    return np.concatenate([[*row, *size] for row, size in zip(rows, sizes, strict=True)])
+
+
+def mixed_batch():
+    """Three samples: all known and searched; nobody known and not searched; one of two known, searched."""
+    torch.manual_seed(3)
+    corners, _, _ = scene(0)
+    tubes, classes = map(list, zip(*(scene(seed)[1:] for seed in (0, 1, 2)), strict=True))
+    classes[1][:], classes[2][1] = -1, -1
+    searched = [True, False, True]
+    logits, taught = (2 * torch.randn(3, 60, 5, dtype=torch.float64) for _ in range(2))
+    offsets = torch.randn(3, 60, 8, dtype=torch.float64)
+    return corners, tubes, classes, searched, logits, taught, offsets
+
+
+def test_people_of_unknown_action_and_unsearched_places_count_as_they_do_in_numpy():
+    corners, tubes, classes, searched, logits, taught, offsets = mixed_batch()
+    targets = make_targets(tubes, classes, to_centre_size(corners), 0.1, searched)
+    found = multibox_loss(logits, offsets, targets, 0.0, taught)
+    told = [(corners.numpy(), t.numpy(), c.tolist(), s) for t, c, s in zip(tubes, classes, searched, strict=True)]
+    expected = numpy_loss(logits.numpy(), offsets.numpy(), told, 0.1, taught.numpy())
+    assert [x.item() for x in found] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_unknown_person_teaches_no_class_and_an_unsearched_place_nothing():
+    corners, tubes, classes, searched, logits, _, offsets = mixed_batch()
+    priors = to_centre_size(corners)
+    targets = make_targets(tubes, classes, priors, 0.1, searched)
+    logits.requires_grad_()
+    multibox_loss(logits, offsets, targets, 0.1).classification.backward()
+    somebody = targets.labels[1] == SOMEBODY
+    assert somebody.any()
+    assert (~somebody).any()
+    assert logits.grad[1, ~somebody].abs().max() == 0
+    # The gradient is that of "not the background": each class gains in proportion to the probability it has.
+    of_classes = logits.grad[1, somebody][:, 1:] / logits.detach()[1, somebody][:, 1:].exp()
+    torch.testing.assert_close(of_classes, of_classes[:, :1].expand_as(of_classes))
+    assert (of_classes < 0).all()
+
+
+def test_the_overlap_loss_counts_people_of_unknown_action():
+    corners, tubes, classes, searched, *_, offsets = mixed_batch()
+    priors = to_centre_size(corners)
+    known = make_targets(tubes, [labels.clamp(min=0) for labels in classes], priors)
+    unknown = make_targets(tubes, classes, priors, searched=searched)
+    assert torch.equal(overlap_loss(offsets, known, priors), overlap_loss(offsets, unknown, priors))
+    assert torch.equal(cut_at_border(offsets, known, priors), cut_at_border(offsets, unknown, priors))
 
 
 def test_the_overlap_loss_is_one_minus_the_giou_of_the_positives_boxes():

@@ -14,7 +14,8 @@ from amtnet_ros.data.custom import read_custom  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.media.video import open_source  # noqa: E402
 from amtnet_ros.training.config import DataConfig  # noqa: E402
-from amtnet_ros.training.trainer import Trainer, open_dataset  # noqa: E402
+from amtnet_ros.training.sources import open_dataset  # noqa: E402
+from amtnet_ros.training.trainer import Trainer  # noqa: E402
 
 
 def test_ucf101_24_is_trained_on_in_the_authors_layout(actions, experiment, tmp_path):

@@ -48,7 +48,7 @@ def batch_of(seed, n=4):
     generator = torch.Generator().manual_seed(seed)
     rgb, flow = (torch.randint(0, 256, (n, 2, c, 128, 128), generator=generator, dtype=torch.uint8) for c in (3, 15))
     boxes = [torch.tensor([[[0.2, 0.3, 0.6, 0.8], [0.25, 0.3, 0.65, 0.8]]])] * n
-    return Batch(rgb, flow, boxes, [torch.tensor([i % 2]) for i in range(n)], [str(i) for i in range(n)])
+    return Batch(rgb, flow, boxes, [torch.tensor([i % 2]) for i in range(n)], [str(i) for i in range(n)], [True] * n)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from amtnet_ros.training.config import Experiment  # noqa: E402
 from amtnet_ros.training.distributed import Processes  # noqa: E402
 from amtnet_ros.training.environment import memory_advice  # noqa: E402
 from amtnet_ros.training.learner import Learner, choose_precision  # noqa: E402
-from amtnet_ros.training.trainer import make_network, open_dataset  # noqa: E402
+from amtnet_ros.training.sources import open_dataset  # noqa: E402
+from amtnet_ros.training.trainer import make_network  # noqa: E402
 
 CPU = Processes(0, 1, torch.device("cpu"))
 

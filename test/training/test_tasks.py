@@ -36,7 +36,8 @@ def batch_of(labels, seed=0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (len(labels), 1, 3, 64, 64), generator=generator, dtype=torch.uint8)
     boxes = [torch.zeros(1, 2, 4)] * len(labels)
-    return Batch(images, None, boxes, [torch.tensor([y]) for y in labels], [str(i) for i in range(len(labels))])
+    names = [str(i) for i in range(len(labels))]
+    return Batch(images, None, boxes, [torch.tensor([y]) for y in labels], names, [True] * len(labels))
 
 
 def cross_entropy(logits, labels, smoothing=0.0):
