@@ -76,7 +76,7 @@ def bench_archive(
 
     Says what a second of video takes of a processor, by stage, the most memory that a worker uses, and how many times
     real time that makes; on paper, what 10, 100 and 1,000 cores or GPUs would do. With --camera the videos among
-    SOURCES are joined first, to recordings of a 640×480 camera (30 pictures a second) of so many minutes, two of them; a
+    SOURCES are joined first, to recordings of a 640×480 camera (30 pictures a second) of so many minutes, two each; a
     further length is archived with the last rate alone, to see the memory. With --tubes N: how long a search takes.
     """
     if not sources and not tubes:
