@@ -42,10 +42,12 @@ class Layer:
 
     def with_rows_of(self, other: Layer) -> Layer:
         """This layer's answers, then another's with the same middle."""
-        parts = (
-            np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("weight", "bias", "direction")
+        return Layer(
+            np.concatenate([self.weight, other.weight]),
+            np.concatenate([self.bias, other.bias]),
+            np.concatenate([self.direction, other.direction]),
+            self.middle,
         )
-        return Layer(*parts, self.middle)
 
 
 def direction_of(hidden: Float32, middle: Float32) -> Float32:
