@@ -13,13 +13,12 @@ import onnxruntime as ort
 
 from amtnet_ros.contracts import Float32
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import LEAST_AWAY
 
 HIDDEN, ANSWERS = "hidden", "answers"
 WEIGHT, BIAS = "network.answer.weight", "network.answer.bias"
 DIRECTION, MIDDLE = "network.answer.direction", "network.answer.middle"
 """What the answers' layer is called; the torch engine finds it by these names."""
-LEAST_AWAY = 1e-6
-"""Nearer to the middle there is no direction."""
 
 
 def with_answers(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import Look
+from amtnet_ros.inference.actor_contract import LEAST_AWAY, Look
 from amtnet_ros.inference.card import ACTOR, ActorCard
 from amtnet_ros.inference.torch_engine import read_weights
 from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
@@ -23,8 +23,6 @@ PREFIX = "network."
 """Of the names of the weights in the graph."""
 DIRECTION, MIDDLE = PREFIX + "answer.direction", PREFIX + "answer.middle"
 """What a taught graph has besides, see `deploy.answer_layer`."""
-LEAST_AWAY = 1e-6
-"""Nearer to the middle there is no direction."""
 TEMPORAL, TEMPORAL_BIAS = ".temporal.weight", ".temporal.bias"
 
 
