@@ -4,6 +4,8 @@ For each number of clips, new actions are drawn, and of each of them clips; clip
 places) are held out. What is counted is what the taught model says of the person followed longest, in the last second
 (and of the whole picture, where nobody else is followed):
 of held-out clips the right action, of clips of all other classes any of the new actions, `other` being allowed.
+Beside it, where the others are lost: in how many held-out clips somebody is followed at all, and in how many the right
+one of the new actions is the likeliest, `other` left aside.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from amtnet_ros.bench.machine import machine
 from amtnet_ros.boxes import iou
 from amtnet_ros.command_options import data_root_option
 from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.data.actions_file import NONE
 from amtnet_ros.data.annotations import ActionInstance
 from amtnet_ros.data.groups import read_field_groups
 from amtnet_ros.data.people import SEGMENT
@@ -37,17 +40,17 @@ from amtnet_ros.inference.card import ACTOR, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.teaching.answers import Answers
+from amtnet_ros.teaching.answers import Answers, Float64
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
-from amtnet_ros.teaching.lesson import TaughtClip, probabilities, rows_of, teach
+from amtnet_ros.teaching.lesson import Lesson, TaughtClip, probabilities, rows_of, teach
 from amtnet_ros.teaching.people import DetectorTubes, PersonTube
+from amtnet_ros.teaching.taught_clips import WAYS, WHOLE_WAYS
 from amtnet_ros.teaching.views import ways_of, whole_ways_of
 from amtnet_ros.teaching.watching import watch
 
 RATE = 25.0
 LEAST_CLIPS, LONGEST = 15, 50
 """Of a class; of the frames of a clip that are watched."""
-WAYS, WHOLE_WAYS = 6, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,13 @@ class Seen:
 )
 @click.option("--classes", type=click.IntRange(3), help="So many of the classes only, drawn by the seed.")
 @click.option("--persons-only", is_flag=True, help="For comparison: leave the whole pictures out.")
+@click.option(
+    "--none",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Clips of `none`, of one half of the other classes; of the other half it is counted what is claimed.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 @data_root_option
@@ -101,6 +111,7 @@ def bench_teach(
     of_each_class: int,
     classes: int | None,
     persons_only: bool,
+    none: int,
     seed: int,
     out: Path | None,
     data_root: Path,
@@ -120,7 +131,7 @@ def bench_teach(
     seen = {clip: looker.look(clip) for clip in track(everything, "watching clips", console=console)}
     if persons_only:
         seen = {clip: replace(one, whole=()) for clip, one in seen.items()}
-    study = Study(by_class, seen, read_people(folder), folder)
+    study = Study(by_class, seen, read_people(folder), folder, none)
     rows = []
     for count in (int(text) for text in clips.split(",")):
         shown = track(range(draws), f"{count} clips", console=console, transient=True)
@@ -138,6 +149,7 @@ def bench_teach(
             "classes": list(by_class),
             "clips": len(everything),
             "whole picture": not persons_only,
+            "clips of none": none,
             "boxes IoU": boxes,
             "rows": rows,
         }
@@ -165,8 +177,13 @@ def study_clips(root: Path, most: int, seed: int) -> dict[str, list[StudyClip]]:
 
 def in_rounds(clips: list[StudyClip], groups: list[int]) -> list[StudyClip]:
     """The first clip of each of these groups, in their order, then the second of each, and so on."""
-    by_group = [[clip for clip in clips if clip.group == group] for group in groups]
-    return [clip for depth in range(len(clips)) for of_one in by_group for clip in of_one[depth : depth + 1]]
+    return in_turn([[clip for clip in clips if clip.group == group] for group in groups])
+
+
+def in_turn(clips: list[list[StudyClip]]) -> list[StudyClip]:
+    """The first clip of each list, then the second of each, and so on."""
+    longest = max(map(len, clips), default=0)
+    return [clip for depth in range(longest) for of_one in clips for clip in of_one[depth : depth + 1]]
 
 
 def _of_ucf(folder: Path) -> Iterator[StudyClip]:
@@ -251,11 +268,17 @@ class Study:
     """Teaches drawn classes, and counts."""
 
     def __init__(
-        self, by_class: dict[str, list[StudyClip]], seen: dict[StudyClip, Seen], known: KnownPeople, folder: Path
+        self,
+        by_class: dict[str, list[StudyClip]],
+        seen: dict[StudyClip, Seen],
+        known: KnownPeople,
+        folder: Path,
+        none: int = 0,
     ) -> None:
+        """none: how many clips of `none` are given."""
         from amtnet_ros.deploy.answer_layer import hidden_layer
 
-        self._by_class, self._seen, self._known = by_class, seen, known
+        self._by_class, self._seen, self._known, self._none = by_class, seen, known, none
         self._hidden = hidden_layer(folder / ACTOR)
 
     def figures(self, count: int, n_actions: int, seeds: Iterable[int]) -> dict[str, float]:
@@ -267,30 +290,46 @@ class Study:
     def _draw(self, count: int, n_actions: int, seed: int) -> dict[str, float]:
         rng = np.random.default_rng(seed)
         labels = tuple(str(label) for label in rng.permutation(sorted(self._by_class))[:n_actions])
+        others = rng.permutation([label for label in sorted(self._by_class) if label not in labels]).tolist()
+        shown, strange = (others[::2], others[1::2]) if self._none else ([], others)
         taught: list[TaughtClip] = []
         asked: list[StudyClip] = []
         for label in labels:
             learnt, held_out = draw_clips(self._by_class[label], count, rng)
             asked += held_out
-            for number, clip in enumerate(clip for clip in learnt if self._seen[clip].ways):
-                taught.append(self._seen[clip].as_taught(f"{label} {number}", label, f"{label} {clip.group}"))
+            taught += self._taught(label, learnt)
+        none = in_turn([self._by_class[label] for label in shown])[: self._none]
         begin = time.perf_counter()
-        lesson = teach(rows_of(taught, self._known, self._hidden), Answers(labels), seed)
+        lesson = teach(rows_of([*taught, *self._taught(NONE, none)], self._known, self._hidden), Answers(labels), seed)
         seconds = time.perf_counter() - begin
-        others = [clip for label, found in self._by_class.items() if label not in labels for clip in found]
+        right = np.array([labels.index(clip.label) for clip in asked])
+        of_asked = self._said(lesson, asked)
+        of_strangers = self._said(lesson, [clip for label in strange for clip in self._by_class[label]])
+        followed = of_asked.any(axis=1)
+        shares = {
+            "named %": followed & (of_asked.argmax(axis=1) == right),
+            "claimed %": of_strangers.any(axis=1) & (of_strangers.argmax(axis=1) < n_actions),
+            "followed %": followed,
+            "told apart %": followed & (of_asked[:, :n_actions].argmax(axis=1) == right),
+        }
+        return {name: 100 * float(chosen.mean()) for name, chosen in shares.items()} | {"seconds": seconds}
 
-        def said(clips: list[StudyClip]) -> list[str]:
-            """Of whom nobody is followed, nothing is said."""
-            followed = [clip for clip in clips if self._seen[clip].ways]
-            seconds = zip(*(self._seen[clip].as_taught("", "", "").last_second for clip in followed), strict=True)
-            views = (self._hidden(np.stack(view)) for view in seconds)
-            answers = probabilities(lesson, *views).argmax(axis=1)
-            called = dict(zip(followed, answers.tolist(), strict=True))
-            return [lesson.answers.order[called[clip]] if clip in called else "" for clip in clips]
+    def _taught(self, label: str, clips: list[StudyClip]) -> list[TaughtClip]:
+        """As `amtnet teach` takes them; a clip in which nobody is followed teaches nothing."""
+        followed = [clip for clip in clips if self._seen[clip].ways]
+        return [
+            self._seen[clip].as_taught(f"{label} {clip.path} {clip.first}", label, f"{clip.label} {clip.group}")
+            for clip in followed
+        ]
 
-        named = [answer == clip.label for answer, clip in zip(said(asked), asked, strict=True)]
-        claimed = [answer in labels for answer in said(others)]
-        return {"named %": 100 * float(np.mean(named)), "claimed %": 100 * float(np.mean(claimed)), "seconds": seconds}
+    def _said(self, lesson: Lesson, clips: list[StudyClip]) -> Float64:
+        """(N, A) probabilities; zeros of clips in which nobody is followed, of which nothing is said."""
+        said = np.zeros((len(clips), len(lesson.answers.order)))
+        followed = [i for i, clip in enumerate(clips) if self._seen[clip].ways]
+        if followed:
+            seconds = zip(*(self._seen[clips[i]].as_taught("", "", "").last_second for i in followed), strict=True)
+            said[followed] = probabilities(lesson, *(self._hidden(np.stack(view)) for view in seconds))
+        return said
 
 
 def draw_clips(clips: list[StudyClip], count: int, rng: np.random.Generator) -> tuple[list[StudyClip], list[StudyClip]]:
@@ -303,10 +342,9 @@ def draw_clips(clips: list[StudyClip], count: int, rng: np.random.Generator) -> 
 
 def _table(rows: list[dict[str, float]], title: str) -> Table:
     table = Table(title=title)
-    for name in ("clips of each", "named %", "claimed %", "seconds to learn"):
+    shares = ("named %", "claimed %", "followed %", "told apart %")
+    for name in ("clips of each", *shares, "seconds to learn"):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(
-            f"{row['clips']:.0f}", f"{row['named %']:.1f}", f"{row['claimed %']:.1f}", f"{row['seconds']:.1f}"
-        )
+        table.add_row(f"{row['clips']:.0f}", *(f"{row[name]:.1f}" for name in shares), f"{row['seconds']:.1f}")
     return table

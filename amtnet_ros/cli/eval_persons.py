@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from amtnet_ros.command_options import data_root_option, settings_from, settings_options
+from amtnet_ros.contracts import OTHER
 from amtnet_ros.data.annotations import spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
@@ -51,21 +52,26 @@ def persons(
 ) -> None:
     """Watch the test videos as a robot would, and count where the person followed longest is called rightly in the end.
 
-    Shown with `other` allowed, as the detector says it, and without. The detector has the options of `amtnet run`.
+    Shown with `other` allowed, as the detector says it, and without. Of clips in which nobody does any of the actions
+    (label `none`) it is counted how often an action is claimed. The detector has the options of `amtnet run`.
     """
     console, settings = Console(stderr=True), settings_from(given)
     truth = read_dataset(dataset + (f":{split}" if split is not None else ""), data_root)
     pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     if pipeline.card.named_actions != truth.classes:
         raise UserError(f"model {pipeline.card.name} knows other actions than {truth.name} has")
-    names = spread(truth.test, limit)
-    watched = {name: watch_persons(pipeline, truth.videos[name]) for name in track(names, "watching", console=console)}
+    chosen = spread(truth.test, limit)
+    watched = {name: watch_persons(pipeline, truth.videos[name]) for name in track(chosen, "watching", console=console)}
+    names = [name for name in chosen if truth.videos[name].instances]
     labels = {name: truth.classes[truth.videos[name].instances[0].label] for name in names}
     table = Table("persons", "clips", "named %", title=f"{pipeline.card.name}, {truth.name}, {pipeline.precision}")
     for title, with_other in (("other allowed", True), ("other not allowed", False)):
         right = sum(says(watched[name], pipeline.labels, with_other) == labels[name] for name in names)
-        table.add_row(title, str(len(names)), f"{100 * right / len(names):.1f}")
+        table.add_row(title, str(len(names)), _percent(right, len(names)))
     Console().print(table)
+    if none := [name for name in chosen if name not in labels]:
+        claimed = sum(says(watched[name], pipeline.labels, True) not in (None, OTHER) for name in none)
+        click.echo(f"an action claimed in {claimed} of {len(none)} clips of none: {_percent(claimed, len(none))} %")
     if reliability is not None:
         found = reliability_of(((watched[name], labels[name]) for name in names), pipeline.labels)
         plot_reliability({f"{truth.name}, test clips": found}, reliability, pipeline.card.name)
@@ -82,3 +88,7 @@ def persons(
             for of in result.video_maps
         }
         click.echo(f"{title}: {json.dumps(figures)}")
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}" if whole else "-"

@@ -13,16 +13,21 @@ import onnxruntime as ort
 
 from amtnet_ros.contracts import Float32
 from amtnet_ros.errors import UserError
+from amtnet_ros.inference.actor_contract import LEAST_AWAY
 
 HIDDEN, ANSWERS = "hidden", "answers"
 WEIGHT, BIAS = "network.answer.weight", "network.answer.bias"
+DIRECTION, MIDDLE = "network.answer.direction", "network.answer.middle"
 """What the answers' layer is called; the torch engine finds it by these names."""
 
 
-def with_answers(model: onnx.ModelProto, weight: Float32, bias: Float32) -> onnx.ModelProto:
-    """A graph that gives other answers: softmax of a new linear layer on what it gives as `hidden`.
+def with_answers(
+    model: onnx.ModelProto, weight: Float32, bias: Float32, direction: Float32, middle: Float32
+) -> onnx.ModelProto:
+    """A graph that gives other answers: softmax of a new layer on what it gives as `hidden`.
 
-    weight: (A, H), bias: (A,), of A answers. Works on graphs in floats and in 8 bits; the new layer is in floats.
+    The layer is linear in `hidden`, by weight, (A, H), and bias, (A,), of A answers, and in the direction of `hidden`
+    from `middle`, (H,), by direction, (A, H). Works on graphs in floats and in 8 bits; the new layer is in floats.
     Raises UserError where the graph has no such outputs.
     """
     after = onnx.ModelProto()
@@ -33,10 +38,11 @@ def with_answers(model: onnx.ModelProto, weight: Float32, bias: Float32) -> onnx
     persons = old.type.tensor_type.shape.dim[0].dim_param or "persons"
     place = list(graph.output).index(old)
     _keep_only(graph, {output.name for output in graph.output} - {ANSWERS})
-    for name, values in ((WEIGHT, weight), (BIAS, bias)):
+    for name, values in ((WEIGHT, weight), (BIAS, bias), (DIRECTION, direction), (MIDDLE, middle)):
         graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
-    graph.node.append(onnx.helper.make_node("Gemm", [HIDDEN, WEIGHT, BIAS], ["answer_logits"], transB=1))
-    graph.node.append(onnx.helper.make_node("Softmax", ["answer_logits"], [ANSWERS], axis=-1))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1], np.int64), "last_axis"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(LEAST_AWAY, np.float32), "least_away"))
+    graph.node.extend(_layer())
     graph.output.insert(
         place, onnx.helper.make_tensor_value_info(ANSWERS, onnx.TensorProto.FLOAT, [persons, len(bias)])
     )
@@ -45,13 +51,31 @@ def with_answers(model: onnx.ModelProto, weight: Float32, bias: Float32) -> onnx
     return after
 
 
-def answer_weights(path: Path) -> tuple[Float32, Float32]:
-    """(A, H) and (A,) of the layer that gives a float graph's answers. Raises UserError where it has none."""
-    tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
-    if not {WEIGHT, BIAS} <= tensors.keys():
+def _layer() -> list[onnx.NodeProto]:
+    node = onnx.helper.make_node
+    return [
+        node("Gemm", [HIDDEN, WEIGHT, BIAS], ["plain_logits"], transB=1),
+        node("Sub", [HIDDEN, MIDDLE], ["away"]),
+        node("ReduceL2", ["away", "last_axis"], ["distance"]),
+        node("Max", ["distance", "least_away"], ["some_distance"]),
+        node("Div", ["away", "some_distance"], ["direction"]),
+        node("Gemm", ["direction", DIRECTION, "plain_logits"], ["answer_logits"], transB=1),
+        node("Softmax", ["answer_logits"], [ANSWERS], axis=-1),
+    ]
+
+
+def answer_weights(path: Path) -> tuple[Float32, Float32, Float32, Float32]:
+    """The layer that gives a float graph's answers, as `with_answers` takes it.
+
+    Where none was put in, nothing follows from the direction. Raises UserError where there is no layer.
+    """
+    found = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    if not {WEIGHT, BIAS} <= found.keys():
         raise UserError(f"{path}: its answers' layer, '{WEIGHT}', is not there; add the stream to the model anew")
-    weight, bias = (onnx.numpy_helper.to_array(tensors[name]).astype(np.float32) for name in (WEIGHT, BIAS))
-    return weight, bias
+    names = [name for name in (WEIGHT, BIAS, DIRECTION, MIDDLE) if name in found]
+    weight, bias, *rest = (onnx.numpy_helper.to_array(found[name]).astype(np.float32) for name in names)
+    direction, middle = rest or (np.zeros_like(weight), np.zeros_like(weight[0]))
+    return weight, bias, direction, middle
 
 
 def hidden_layer(path: Path) -> Callable[[Float32], Float32]:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 from amtnet_ros.contracts import Float32, UInt8
 
+LEAST_AWAY = 1e-6
+"""How near the hidden layer's values may be to the middle of a taught layer: nearer, there is no direction from it."""
+
 
 class Look(NamedTuple):
     """What N pictures, of one person each, show after those before them.

@@ -9,17 +9,20 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import Look
+from amtnet_ros.inference.actor_contract import LEAST_AWAY, Look
 from amtnet_ros.inference.card import ACTOR, ActorCard
 from amtnet_ros.inference.torch_engine import read_weights
 from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
 
 PREFIX = "network."
 """Of the names of the weights in the graph."""
+DIRECTION, MIDDLE = PREFIX + "answer.direction", PREFIX + "answer.middle"
+"""What a taught graph has besides, see `deploy.answer_layer`."""
 TEMPORAL, TEMPORAL_BIAS = ".temporal.weight", ".temporal.bias"
 
 
@@ -68,7 +71,24 @@ def load_actor(graph: Path, n_answers: int) -> MoViNet:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{graph}: the weights are not those of an actor stream ({reason})") from error
+    if any(tensor.name == DIRECTION for tensor in model.graph.initializer):
+        taught = read_weights(model, [DIRECTION, MIDDLE])
+        network.answer = _ByDirection(network.answer, taught[DIRECTION].float(), taught[MIDDLE].float())
     return network
+
+
+class _ByDirection(nn.Linear):
+    """A layer that is linear in its input too, and in the direction of its input from a middle."""
+
+    def __init__(self, plain: nn.Linear, direction: Tensor, middle: Tensor) -> None:
+        super().__init__(plain.in_features, plain.out_features)
+        self.load_state_dict(plain.state_dict())
+        self.register_buffer("direction", direction)
+        self.register_buffer("middle", middle)
+
+    def forward(self, input: Tensor) -> Tensor:
+        away = F.normalize(input - self.get_buffer("middle"), dim=1, eps=LEAST_AWAY)
+        return super().forward(input) + F.linear(away, self.get_buffer("direction"))
 
 
 def _temporal_weights(model: onnx.ModelProto) -> dict[str, Tensor]:

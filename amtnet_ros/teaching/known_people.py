@@ -1,7 +1,7 @@
 """People that a model's actor stream has seen, as features: those to tell new actions from, `people.npz`.
 
 Nobody who teaches a robot an action has J-HMDB at hand. So a model folder holds what its stream sees of some hundred
-people, 480 numbers each: no pictures, and nothing that pictures could be made of.
+people, 480 numbers each, and as many of what is around them: no pictures, and nothing that pictures could be made of.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from amtnet_ros.contracts import NOBODY, Float32
+from amtnet_ros.actors.crops import whole_view
+from amtnet_ros.contracts import NOBODY, Bool, Float32
 from amtnet_ros.data.actor_clips import EMPTY_SIDES
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.data.empty_places import draw_empty_square
@@ -35,20 +36,30 @@ EMPTY = 0.5
 class KnownPeople:
     """features: (N, F) float32. labels: N, what each does: an action, `none`, or `nobody` for a window without anybody.
 
-    groups: N, such that moments of one recording have the same.
+    groups: N, such that moments of one recording have the same. whole: (N, F) float32, of the whole picture at that
+    moment; where that does not speak, `features`.
     """
 
     features: Float32
     labels: tuple[str, ...]
     groups: tuple[str, ...]
+    whole: Float32
+
+    @property
+    def of_scenes(self) -> Bool:
+        """(N,), of whom there is a whole picture."""
+        return np.asarray((self.whole != self.features).any(axis=1))
 
     def write(self, path: Path) -> None:
         """In 8 bits a number, with a step for each feature. Raises UserError if it cannot be written."""
-        steps = np.maximum(np.abs(self.features).max(axis=0), 1e-6) / 255
+        steps = np.maximum(np.maximum(self.features, self.whole).max(axis=0), 1e-6) / 255
+        of_scenes = np.flatnonzero(self.of_scenes)
         with WholeFile(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 features=np.round(self.features / steps).astype(np.uint8),
+                whole=np.round(self.whole[of_scenes] / steps).astype(np.uint8),
+                of_scenes=of_scenes.astype(np.int32),
                 steps=steps.astype(np.float32),
                 labels=np.array(self.labels),
                 groups=np.array(self.groups),
@@ -63,35 +74,42 @@ def read_people(folder: Path) -> KnownPeople:
     try:
         with np.load(path, allow_pickle=False) as file:
             features = file["features"].astype(np.float32) * file["steps"]
-            return KnownPeople(features, tuple(file["labels"].tolist()), tuple(file["groups"].tolist()))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            whole = features.copy()
+            if "whole" in file:  # models that were taught before have persons alone
+                whole[file["of_scenes"]] = file["whole"].astype(np.float32) * file["steps"]
+            return KnownPeople(features, tuple(file["labels"].tolist()), tuple(file["groups"].tolist()), whole)
+    except (OSError, KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({error})") from error
 
 
 def look_at_people(
     engine: ActorEngine, actor: ActorCard, dataset: Dataset, videos: Iterable[str], seed: int
 ) -> KnownPeople:
-    """What a stream sees of the actors of these videos at the end, and of windows beside them.
+    """What a stream sees of the actors of these videos at the end, of the whole pictures, and of windows beside them.
 
     A window counts where the stream itself says that nobody is there.
     """
     rng = np.random.default_rng(seed)
     features: list[Float32] = []
+    wholes: list[Float32] = []
     labels: list[str] = []
     groups: list[str] = []
     for name in videos:
         video, action = dataset.videos[name], dataset.videos[name].instances[0]
         (way,) = ways_of(int(action.frames[0]), action.boxes, 30.0, 1, rng)
         empty = draw_empty_square(rng, action.boxes, video.size, EMPTY_SIDES)
-        ways = [way] if empty is None else [way, Way(way.frames, (empty,) * len(way.frames))]
+        views = [whole_view(video.size)] + ([empty] if empty is not None else [])
+        ways = [way, *(Way(way.frames, (view,) * len(way.frames)) for view in views)]
         label = dataset.classes[action.label]
-        for found, said in zip(watch(engine, open_source(str(video.path)), ways), (label, NOBODY), strict=False):
+        person, whole, *windows = watch(engine, open_source(str(video.path)), ways)
+        for found, around, said in ((person, whole, label), *((window, window, NOBODY) for window in windows)):
             is_empty = said == NOBODY
             if len(found.features) and (not is_empty or found.answers[-1, actor.answers.index(NOBODY)] >= EMPTY):
                 features.append(found.features[-1])
+                wholes.append(around.features[-1])
                 labels.append(said)
                 groups.append(name[: name.rindex(f"_{label}_")] if f"_{label}_" in name else name)
-    return KnownPeople(np.stack(features), tuple(labels), tuple(groups))
+    return KnownPeople(np.stack(features), tuple(labels), tuple(groups), np.stack(wholes))
 
 
 def some_of_each(dataset: Dataset, most: int = OF_EACH_ACTION) -> list[str]:

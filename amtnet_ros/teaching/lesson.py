@@ -7,7 +7,7 @@ do, and each new action once as a whole, as if nobody had taught it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,19 +106,22 @@ def rows_of(clips: Sequence[TaughtClip], known: KnownPeople, hidden: Callable[[F
         labels += [clip.label] * count
         groups += [clip.group] * count
         numbers += [number] * count
-    n_own, n_known = len(features), len(known.labels)
-    seen = hidden(np.concatenate([np.array(features, np.float32).reshape(-1, known.features.shape[1]), known.features]))
+    n_own, n_known, scenes = len(features), len(known.labels), np.flatnonzero(known.of_scenes)
+    own = np.array(features, np.float32).reshape(-1, known.features.shape[1])
+    seen = hidden(np.concatenate([own, known.features, known.whole[scenes]]))
     whole = seen.copy()
     if clips:
         whole[:n_own][judged] = hidden(np.stack([clip.last_second[1] for clip in clips]))
+    whole[n_own + scenes] = seen[n_own + n_known :]
+    order = [*range(n_known), *scenes]
     return Rows(
         hidden=seen,
         whole=whole,
-        labels=np.array([*labels, *known.labels]),
-        groups=np.array([*groups, *(f"known {group}" for group in known.groups)]),
-        clips=np.array([*numbers, *range(len(clips), len(clips) + n_known)], np.int64),
-        judged=np.array([*judged, *[True] * n_known]),
-        own=np.arange(n_own + n_known) < n_own,
+        labels=np.array([*labels, *(known.labels[i] for i in order)]),
+        groups=np.array([*groups, *(f"known {known.groups[i]}" for i in order)]),
+        clips=np.array([*numbers, *(len(clips) + i for i in order)], np.int64),
+        judged=np.array([*judged, *[True] * n_known, *[False] * len(scenes)]),
+        own=np.arange(len(seen)) < n_own,
     )
 
 
@@ -141,9 +144,19 @@ def weights_of(rows: Rows, answers: Answers) -> Float64:
 
 def learn(rows: Rows, answers: Answers) -> Layer:
     """The layer, all its rows."""
-    weights = weights_of(rows, answers)
-    learnt = learn_layer(rows.hidden, answers.right(rows.labels), weights, answers.n_learnt, PENALTY, answers.given)
-    return learnt if answers.given is None else learnt.with_rows_of(answers.given)
+    weights, given = weights_of(rows, answers), answers.given
+    middle = given.middle if given is not None and given.direction.any() else middle_of(rows)
+    still = answers.order.index(OTHER) if given is None else None
+    learnt = learn_layer(
+        rows.hidden, answers.right(rows.labels), weights, answers.n_learnt, PENALTY, middle, given, still
+    )
+    return learnt if given is None else learnt.with_rows_of(given)
+
+
+def middle_of(rows: Rows) -> Float32:
+    """(H,), of the people who came with the model, or, where there are none, of all."""
+    known = ~rows.own & (rows.labels != NOBODY)
+    return np.asarray(rows.hidden[known if known.any() else slice(None)].mean(axis=0), np.float32)
 
 
 def folds_of(rows: Rows, answers: Answers, seed: int) -> Iterator[tuple[Bool, Bool]]:
@@ -184,10 +197,11 @@ def judge(rows: Rows, answers: Answers, seed: int, progress: Callable[[], None] 
         if chosen.any() and _can_learn(rows.part(~held_out), answers, bool(strange.any())):
             layer = learn(rows.part(~held_out), answers)
             right = np.where(strange[chosen], other, answers.right(rows.labels[chosen]))
+            none = rows.own[chosen] & (rows.labels[chosen] == NONE)
             lone = strange[chosen] | (rows.labels[chosen] == NONE)
             views = (layer.logits(view[chosen]) for view in (rows.hidden, rows.whole))
             logits, whole = (_unlearnt(view, rows, held_out, answers) for view in views)
-            parts.append(Judged(logits, whole, right, rows.own[chosen], lone))
+            parts.append(Judged(logits, whole, right, rows.own[chosen], lone, none))
         progress()
     return Judged(*(np.concatenate([getattr(part, name) for part in parts]) for name in Judged.__annotations__))
 
@@ -220,8 +234,8 @@ def teach(
     judged = judge(rows, answers, seed, progress)
     careful, whole = choose_rule(judged, answers, shares)
     layer = learn(rows, answers)
-    bias = layer.bias + careful * answers.caution
-    return Lesson(answers, Layer(layer.weight, bias.astype(np.float32)), careful, whole, judged)
+    careful_bias = (layer.bias + careful * answers.caution).astype(np.float32)
+    return Lesson(answers, replace(layer, bias=careful_bias), careful, whole, judged)
 
 
 def probabilities(lesson: Lesson, hidden: Float32, whole: Float32) -> Float64:

@@ -48,7 +48,7 @@ def write_taught_model(
         layer = lesson.layer
         for name in (ACTOR, ACTOR_INT8):
             if name in card.files:
-                graph = with_answers(onnx.load(base / name), layer.weight, layer.bias)
+                graph = with_answers(onnx.load(base / name), layer.weight, layer.bias, layer.direction, layer.middle)
                 write_whole(folder / name, graph.SerializeToString())
         people.write(folder / PEOPLE)
         answers = lesson.answers
@@ -68,10 +68,17 @@ def write_taught_model(
 
 def with_clips(known: KnownPeople, clips: Sequence[TaughtClip]) -> KnownPeople:
     """Known people, and some moments of each clip: so that what was taught can be kept when more is."""
-    chosen = [(way[-1], clip.label, clip.group) for clip in clips for way in clip.ways[:KEPT_MOMENTS]]
-    features, labels, groups = zip(*chosen, strict=True)
+    chosen = [
+        (way[-1], clip.label, clip.group, clip.last_second[1] if clip.whole and clip.alone else way[-1])
+        for clip in clips
+        for way in clip.ways[:KEPT_MOMENTS]
+    ]
+    features, labels, groups, whole = zip(*chosen, strict=True)
     return KnownPeople(
-        np.concatenate([known.features, np.stack(features)]), (*known.labels, *labels), (*known.groups, *groups)
+        np.concatenate([known.features, np.stack(features)]),
+        (*known.labels, *labels),
+        (*known.groups, *groups),
+        np.concatenate([known.whole, np.stack(whole)]),
     )
 
 
@@ -86,7 +93,7 @@ def given_answers(layer: Layer, actor: ActorCard, new: Sequence[str]) -> tuple[t
     """The actions of a stream that are not taught anew, and their rows of its layer, with those of other and nobody."""
     kept = tuple(answer for answer in actor.answers if answer not in (OTHER, NOBODY, *new))
     rows = [actor.answers.index(answer) for answer in (*kept, OTHER, NOBODY)]
-    return kept, Layer(layer.weight[rows], layer.bias[rows])
+    return kept, Layer(layer.weight[rows], layer.bias[rows], layer.direction[rows], layer.middle)
 
 
 def _link(source: Path, target: Path) -> None:

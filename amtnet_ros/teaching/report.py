@@ -13,8 +13,10 @@ from amtnet_ros.files import WholeFile
 from amtnet_ros.libraries import library
 from amtnet_ros.teaching.lesson import Lesson
 
-STRANGERS = "people who do something else"
+NONE_CLIPS = "clips of none"
+STRANGERS = "an action that was not taught"
 NOBODY_ELSE = "people of the model, who do something else"
+"""People who do none of the actions: those of `none`, of each action once as if it were not taught, and others."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Counts:
         actions = self.right != other
         named, claimed = _share(self.counts[actions], self.right[actions]), {}
         for title, row in zip(self.titles, self.counts, strict=True):
-            if title in (STRANGERS, NOBODY_ELSE) and row.sum():
+            if title in (NONE_CLIPS, STRANGERS, NOBODY_ELSE) and row.sum():
                 claimed[f"an action claimed of {title} %"] = round(100 * float(row[:other].sum() / row.sum()), 1)
         return {"clips held out": float(self.counts[actions].sum()), "named %": round(100 * named, 1), **claimed}
 
@@ -58,7 +60,8 @@ def count(lesson: Lesson) -> Counts:
     )
     rows = [(action, judged.own & ~judged.strange & (judged.right == k)) for k, action in enumerate(answers.actions)]
     rows += [
-        (STRANGERS, judged.own & judged.strange),
+        (NONE_CLIPS, judged.none),
+        (STRANGERS, judged.own & judged.strange & ~judged.none),
         (NOBODY_ELSE, ~judged.own & judged.strange),
     ]
     rows = [(title, chosen) for title, chosen in rows if chosen.any()]

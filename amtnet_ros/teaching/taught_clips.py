@@ -23,9 +23,9 @@ from amtnet_ros.teaching.lesson import TaughtClip
 from amtnet_ros.teaching.views import ways_of, whole_ways_of
 from amtnet_ros.teaching.watching import watch
 
-WAYS, WHOLE_WAYS = 6, 3
+WAYS, WHOLE_WAYS = 3, 2
 """Ways to look at each person, and at the whole picture: the robot's, and others."""
-VERSION = 2
+VERSION = 3
 """Of what is kept."""
 
 

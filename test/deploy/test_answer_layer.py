@@ -36,18 +36,24 @@ def test_the_answers_are_the_new_layers_and_the_rest_stays(name: str) -> None:
         "earlier": np.zeros((3, 480), np.float32),
         "count": np.zeros((3, 1), np.float32),
     }
-    weight, bias = rng.normal(0, 0.05, (5, 2048)).astype(np.float32), rng.normal(size=5).astype(np.float32)
-    before, after = run(model, feed), run(with_answers(model, weight, bias), feed)
-    np.testing.assert_allclose(after["answers"], softmax(after["hidden"] @ weight.T + bias, axis=1), atol=1e-5)
+    weight, direction = rng.normal(0, [[[0.05]], [[2.0]]], (2, 5, 2048)).astype(np.float32)
+    bias, middle = rng.normal(size=5).astype(np.float32), rng.random(2048).astype(np.float32)
+    before, after = run(model, feed), run(with_answers(model, weight, bias, direction, middle), feed)
+    away = after["hidden"] - middle
+    logits = after["hidden"] @ weight.T + bias + away / np.linalg.norm(away, axis=1, keepdims=True) @ direction.T
+    np.testing.assert_allclose(after["answers"], softmax(logits, axis=1), atol=1e-5)
     for output in OUTPUTS[1:]:
         np.testing.assert_array_equal(after[output], before[output])
     if kind is np.float32:
         np.testing.assert_allclose(hidden_layer(FOLDER / name)(before["features"]), before["hidden"], atol=1e-4)
-        old = softmax(before["hidden"] @ answer_weights(FOLDER / name)[0].T + answer_weights(FOLDER / name)[1], axis=1)
-        np.testing.assert_allclose(old, before["answers"], atol=1e-3)
+        old_weight, old_bias, old_direction, _ = answer_weights(FOLDER / name)
+        np.testing.assert_allclose(
+            softmax(before["hidden"] @ old_weight.T + old_bias, axis=1), before["answers"], atol=1e-3
+        )
+        assert not old_direction.any()
 
 
 def test_a_graph_without_these_outputs_is_refused() -> None:
     model = onnx.load(FOLDER / "detect.onnx")
     with pytest.raises(UserError, match="has no 'answers'"):
-        with_answers(model, np.zeros((2, 4), np.float32), np.zeros(2, np.float32))
+        with_answers(model, *(np.zeros(shape, np.float32) for shape in ((2, 4), 2, (2, 4), 4)))

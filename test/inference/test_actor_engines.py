@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from actor_models import TINY_FEATURES, TINY_SIDE, to_answers, with_actor, write_real_actor, write_tiny_actor
 from tiny import LABELS
 
+from amtnet_ros.deploy.answer_layer import with_answers
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import read_card
@@ -26,6 +28,10 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("graphs")
     write_real_actor(folder / "real.onnx", len(LABELS) + 2)
     write_tiny_actor(folder / "tiny.onnx", len(LABELS) + 2)
+    rng, n = np.random.default_rng(0), len(LABELS) + 2
+    weight, bias = rng.normal(0, 0.01, (n, 2048)).astype(np.float32), rng.normal(size=n).astype(np.float32)
+    direction, middle = rng.normal(size=(n, 2048)).astype(np.float32), rng.random(2048).astype(np.float32)
+    onnx.save(with_answers(onnx.load(folder / "real.onnx"), weight, bias, direction, middle), folder / "taught.onnx")
     return folder
 
 
@@ -69,10 +75,13 @@ def show(engine: ActorEngine, persons: list[Followed]) -> tuple[np.ndarray, np.n
     return look.answers, look.names
 
 
-def test_both_engines_say_the_same_of_a_real_network(real: Path) -> None:
-    said = []
+@pytest.mark.parametrize("graph", ["real", "taught"])
+def test_both_engines_say_the_same_of_a_real_network(
+    graph: str, tiny_folder: Path, graphs: Path, tmp_path: Path
+) -> None:
+    folder, said = with_actor(tiny_folder, tmp_path / graph, graphs / f"{graph}.onnx"), []
     for name in ENGINES:
-        engine = make_actor_engine(real, "cpu", engine=name, threads=1)
+        engine = make_actor_engine(folder, "cpu", engine=name, threads=1)
         persons = [Followed(engine, seed, engine.picture_size) for seed in range(3)]
         said.append([show(engine, persons) for _ in range(6)])
         engine.close()

@@ -8,12 +8,24 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from amtnet_ros.actors.actors import Actors
+from amtnet_ros.actors.crops import square_around, whole_view
+from amtnet_ros.actors.fusion import Fusion, Rule
 from amtnet_ros.cli.commands import amtnet
+from amtnet_ros.contracts import Frame
+from amtnet_ros.deploy.answer_layer import answer_weights, hidden_layer
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ACTOR, ENCODE, read_card
+from amtnet_ros.inference.factory import make_actor_engine
+from amtnet_ros.media.video import open_source
+from amtnet_ros.teaching.judging import joined
+from amtnet_ros.teaching.layer import Layer
+from amtnet_ros.teaching.views import Way
+from amtnet_ros.teaching.watching import watch
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "teach.md"
@@ -72,6 +84,30 @@ def test_the_page_is_true_when_it_is_followed_word_by_word(at_place: Path) -> No
     assert card.files[ACTOR] != base.files[ACTOR]
     assert (at_place / "my_model_confusion.png").stat().st_size > 1000
     assert (at_place / "tubes.jsonl").exists()
+
+
+def test_what_is_told_of_clips_is_what_the_robot_says(at_place: Path) -> None:
+    """Of a person alone in view: by the features that a lesson is judged by, and by the node's part that looks."""
+    folder, clip = at_place / "my_model", at_place / "clips" / "sit_down" / "anna_1.mp4"
+    card = read_card(folder)
+    assert card.actor is not None
+    images = list(open_source(str(clip)))[::3]
+    box = np.array([100, 20, 200, 220], np.float32)
+    engine = make_actor_engine(folder, "cpu", precision="fp32", threads=1)
+    actors = Actors(engine, nobody=card.actor.answers.index("nobody"))
+    fusion = Fusion(card.named_actions, card.actor.answers, Rule(0, 1, 0, whole=0.5), seen_in_pairs=card.actions)
+    for number, image in enumerate(images):
+        answers = actors.look(Frame(number, number * 100_000_000, image), {1: box})
+    assert actors.whole(1) is not None
+    robot = fusion.join(np.full(len(card.actions), 0.1, np.float32), answers[1], actors.whole(1))
+
+    frames, size = tuple(range(len(images))), (images[0].shape[1], images[0].shape[0])
+    ways = [Way(frames, (view,) * len(frames)) for view in (square_around(box), whole_view(size))]
+    base = ROOT / "models" / "light"
+    seen = watch(make_actor_engine(base, "cpu", precision="fp32", threads=1), images, ways)
+    layer, hidden = Layer(*answer_weights(folder / ACTOR)), hidden_layer(base / ACTOR)
+    person, whole = (layer.logits(hidden(one.features[-1:])) for one in seen)
+    np.testing.assert_allclose(joined(person, whole, 0.5)[0], [*robot.scores, robot.nobody], atol=2e-3)
 
 
 def test_what_was_reviewed_stays_and_new_clips_are_added(at_place: Path) -> None:
