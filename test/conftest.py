@@ -1,6 +1,7 @@
 """What tests of all parts share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from amtnet_ros.libraries import INSTALL
 
 REPOSITORY = Path(__file__).parents[1]
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, all that the tests start would ignore it
 
 
 MAY_BE_MISSING = {*INSTALL, "hypothesis", "moto", "playwright", "s3fs", "triton"}
