@@ -78,20 +78,18 @@ def run(
     with console.status(f"loading {settings['model']}"):
         pipeline = Pipeline.from_model(settings["model"], settings["device"], settings.options, settings["precision"])
     console.print(f"{pipeline.card.name} on {pipeline.provider}, {pipeline.precision}", highlight=False)
-    with (
-        interruption() as ending,
-        opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks,
-    ):
-        count, seconds = _watch(opened, sinks, ending, console)
-        if ending.is_set():
-            console.print("interrupted: writing what was found so far")
-        sinks.take(pipeline.finish())
-    summaries = sinks.findings.summaries
-    Console().print(table_of(summaries, 0))
-    if not any(tube.confirmed for tube in summaries):
-        click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
-    console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
-    click.echo(str(sinks.written(wanted)))
+    with interruption() as ending:
+        with opened_sinks(wanted, source, opened.rate, settings.style, pipeline, console) as sinks:
+            count, seconds = _watch(opened, sinks, ending, console)
+            if ending.is_set():
+                console.print("interrupted: writing what was found so far")
+            sinks.take(pipeline.finish())
+        summaries = sinks.findings.summaries
+        Console().print(table_of(summaries, 0))
+        if not any(tube.confirmed for tube in summaries):
+            click.echo(f"No action tube was found in {source}: nobody was seen for long enough to be sure.")
+        console.print(f"{count} frames, {count / max(seconds, 1e-9):.1f} a second without decoding and drawing")
+        click.echo(str(sinks.written(wanted)))
     if sinks.failed:
         raise click.exceptions.Exit(2)
 

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 from recordings import rows_of, run, setup_of, write_video
 
+from amtnet_ros.archive.worker import DELTA
+
 COUNT = 12
+AS_THE_COMMAND = {"rate": 15, "delta": DELTA, "fast_flow": True}
+"""How `command` watches."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unbroken(videos: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
     """The rows of a run that nobody stopped."""
     out = tmp_path_factory.mktemp("unbroken")
-    run(setup_of(model, out, rate=15), videos)
+    run(setup_of(model, out, **AS_THE_COMMAND), videos)
     return rows_of(out)
 
 
@@ -77,7 +81,7 @@ def test_processes_that_are_killed(
             time.sleep(0.05)
     done = len(list(out.glob("tubes/*.parquet")))
     assert 0 < done < COUNT
-    summary = run(setup_of(model, out, rate=15), videos)
+    summary = run(setup_of(model, out, **AS_THE_COMMAND), videos)
     assert (summary.known, summary.recordings) == (done, COUNT - done)
     assert rows_of(out) == unbroken
     assert not list(out.rglob("*.part"))
