@@ -211,15 +211,12 @@ def _agree(store: Store, setup: Setup) -> None:
     Raises UserError where the folder's is another.
     """
     options = asdict(setup.options)
-    wanted = {"format": 1, "model": setup.model, "card": setup.card, "rate": setup.rate, "options": options}
-    wanted["fast_flow"] = setup.fast_flow
+    wanted = {"format": 1, "card": setup.card, "rate": setup.rate, "fast_flow": setup.fast_flow, "options": options}
     about = store.read_about()
     if about is None:
-        store.write_about(wanted | {"actions": read_card(Path(setup.model)).actions})
+        store.write_about(wanted | {"model": setup.model, "actions": read_card(Path(setup.model)).actions})
         return
-    differing = [
-        name for name in ("format", "card", "rate", "fast_flow", "options") if about.get(name) != _as_json(wanted[name])
-    ]
+    differing = [name for name, value in wanted.items() if about.get(name) != _as_json(value)]
     if differing:
         raise UserError(
             f"{store.place}: was made with another {' and '.join(differing)} ({ABOUT}); use another folder, or "
