@@ -41,7 +41,7 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
         )
         os.close(sub)
-        self._gone = threading.Event()
+        self._gone, self._over = threading.Event(), threading.Event()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -59,9 +59,10 @@ class Terminal:
             time.sleep(0.02)
 
     def wait(self) -> int:
-        """Until it ends; its exit code."""
+        """Until it ends and all it said was heard; its exit code."""
         code = self.process.wait(PATIENCE)
-        time.sleep(0.1)  # for the last lines
+        self._over.set()
+        self._listener.join(PATIENCE)
         return code
 
     @property
@@ -84,5 +85,8 @@ class Terminal:
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while not self._gone.is_set():
+                over = self._over.is_set()  # asked before the last look
                 if select.select([self._main], [], [], 0.05)[0]:
                     self.said += os.read(self._main, 4096).decode(errors="replace").replace("\r\n", "\n")
+                elif over:
+                    return
