@@ -16,6 +16,9 @@ from amtnet_ros.inference.actor_contract import ActorEngine
 
 log = logging.getLogger(__name__)
 
+FEW = 2
+"""Among more people nobody is alone soon: the whole picture is not looked at."""
+
 
 @dataclass
 class ActorCounters:
@@ -34,8 +37,8 @@ class Actors:
     counters: see `ActorCounters`. waiting: persons who have no turn now. too_slow: whether the camera (or the
     processing) brings too few pictures a second to tell movements; then nobody is looked at.
 
-    The whole picture can be looked at beside the persons: it shows what is around them, and all of a large movement. It
-    speaks for somebody who is alone in view; of several people it could not tell whose action it shows.
+    The whole picture can be looked at beside one person or two: it shows what is around them, and all of a large
+    movement. It speaks for somebody who is alone in view; of several people it could not tell whose action it shows.
     """
 
     def __init__(self, engine: ActorEngine, at_once: int = 4, nobody: int | None = None) -> None:
@@ -87,8 +90,9 @@ class Actors:
         views = [(self._persons[tube], self._picture(frame, tube)) for tube in due]
         pictures: list[tuple[Memory, UInt8]] = [(view, picture) for view, picture in views if picture is not None]
         self.counters.looks += len(pictures)
-        self._alone = self._who_is_alone()
-        if pictures and self._nobody is not None:
+        somebody = self._somebody()
+        self._alone = self._who_is_alone(somebody)
+        if pictures and self._nobody is not None and len(somebody) <= FEW:
             pictures.append((self._whole, cut(frame.image, whole_view(frame.size), self._engine.picture_size)))
             self.counters.whole += 1
         if pictures:
@@ -100,7 +104,15 @@ class Actors:
         """What the whole picture says of a person, after `look`: None unless the person is alone in view."""
         return self._whole.answer(self._stamp) if self._stamp is not None and tube == self._alone else None
 
-    def _who_is_alone(self) -> int | None:
+    def _somebody(self) -> list[int]:
+        """The tubes that are said to be of somebody."""
+        return [
+            tube
+            for tube, person in self._persons.items()
+            if person.answered and not (self._nobody is not None and person.is_answered_by(self._nobody))
+        ]
+
+    def _who_is_alone(self, somebody: list[int]) -> int | None:
         """The only tube that is of somebody; None where there is none, or several, or where nobody asks.
 
         Tubes of which nothing was said yet count only where there is no other: most of those that come up beside a
@@ -108,9 +120,7 @@ class Actors:
         """
         if self._nobody is None:
             return None
-        told = {tube: person for tube, person in self._persons.items() if person.answered}
-        somebody = [tube for tube, person in told.items() if not person.is_answered_by(self._nobody)]
-        candidates = somebody or [tube for tube in self._persons if tube not in told]
+        candidates = somebody or [tube for tube, person in self._persons.items() if not person.answered]
         return candidates[0] if len(candidates) == 1 else None
 
     def _picture(self, frame: Frame, tube: int) -> UInt8 | None:

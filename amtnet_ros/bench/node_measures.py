@@ -128,13 +128,14 @@ def play(camera: BenchCamera, size: str, rate: float, images: int) -> list[int]:
     width, height = (int(part) for part in size.split("x"))
     source = moving_texture((width, height), seed=0)
     textures = [next(source) for _ in range(TEXTURES)]
+    textures += textures[-2:0:-1]  # to and fro: a leap would be a cut, for which the detector waits an image
     stamps = []
     begin = time.monotonic()
     for number in range(WARM_UP + images):
         while (wait := begin + number / rate - time.monotonic()) > 0:
             rclpy.spin_once(camera, timeout_sec=wait)
         now = camera.get_clock().now()
-        message = image_from_rgb(textures[number % TEXTURES], Header(stamp=now.to_msg(), frame_id="camera"))
+        message = image_from_rgb(textures[number % len(textures)], Header(stamp=now.to_msg(), frame_id="camera"))
         camera.images.publish(message)
         if number >= WARM_UP:
             stamps.append(now.nanoseconds)

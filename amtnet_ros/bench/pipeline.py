@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,10 +18,10 @@ from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.command_options import precision_option
-from amtnet_ros.contracts import Float32, UInt8
+from amtnet_ros.contracts import Float32, TubeState, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.contract import EngineName, Precision
-from amtnet_ros.inference.factory import make_engine
+from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.resize import RESIZE_PLACEMENTS, ResizePlacement
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import STAGES, Pipeline, PipelineOptions
@@ -39,9 +41,15 @@ WARM_UP = 12
 )
 @click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the engine; 0 is one a core.")
 @click.option("--delta", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames between a pair's two.")
+@click.option("--actor-stream/--no-actor-stream", default=True, help="Look at persons, where the model can.")
 @click.option("--frames", type=click.IntRange(10), default=200, show_default=True, help="How many are timed.")
-@click.option("--video", help="Frames of this video, again and again; else a moving texture.")
-@click.option("--size", default="640x480", show_default=True, help="Width x height of the moving texture.")
+@click.option(
+    "--video",
+    "videos",
+    multiple=True,
+    help="Instead of a moving texture this video, to and fro; of several, all in one picture, in rows.",
+)
+@click.option("--size", default="640x480", show_default=True, help="Width x height of what is shown.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def bench_pipeline(
@@ -52,17 +60,21 @@ def bench_pipeline(
     resize: ResizePlacement,
     threads: int,
     delta: int,
+    actor_stream: bool,
     frames: int,
-    video: str | None,
+    videos: tuple[str, ...],
     size: str,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Flow, both trunks, heads, selection and linking: milliseconds a stage and frames a second, decoding excluded."""
-    images = _video_frames(video) if video else moving_texture(_parse_size(size), seed)
+    """Flow, both trunks, heads, selection, linking and looks at persons: milliseconds a stage and frames a second,
+    decoding excluded."""
+    images = in_rows(videos, _parse_size(size)) if videos else moving_texture(_parse_size(size), seed)
     loaded = make_engine(model, device, engine=engine, precision=precision, threads=threads, resize=resize)
-    pipeline = Pipeline(loaded, PipelineOptions(delta=delta))
-    stages, totals = measure(pipeline, images, frames)
+    looks = actor_stream and loaded.card.actor is not None
+    actors = make_actor_engine(model, device, engine=engine, precision=precision, threads=threads) if looks else None
+    pipeline = Pipeline(loaded, PipelineOptions(delta=delta), actors=actors)
+    stages, totals, persons = measure(pipeline, images, frames)
     result = {
         "bench": "pipeline",
         "machine": machine(),
@@ -71,8 +83,10 @@ def bench_pipeline(
         "provider": pipeline.provider,
         "resize": resize,
         "delta": delta,
+        "actor_stream": looks,
         "frames": frames,
-        "source": video or f"moving texture {size}, seed {seed}",
+        "source": f"{' '.join(Path(video).name for video in videos) or f'moving texture, seed {seed}'}, {size}",
+        "persons": round(float(persons.mean()), 2),
         "frames_per_second": round(1.0 / float(totals.mean()), 2),
         "milliseconds": {name: quantiles(values) for name, values in (*stages.items(), ("whole", totals))},
         "peak_memory_mib": peak_memory(),
@@ -83,23 +97,27 @@ def bench_pipeline(
         show(result)
 
 
-def measure(pipeline: Pipeline, images: Iterator[UInt8], frames: int) -> tuple[dict[str, Float32], Float32]:
-    """Seconds of each stage, and of the whole push, for each of `frames` frames after the warm-up."""
+def measure(pipeline: Pipeline, images: Iterator[UInt8], frames: int) -> tuple[dict[str, Float32], Float32, Float32]:
+    """Seconds of each stage, and of the whole push, for each of `frames` frames after the warm-up; and how many persons
+    had an ACTIVE tube at each."""
     latencies: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    totals = []
+    totals, persons = [], [0]
     console = Console(stderr=True)
     numbered = enumerate(itertools.islice(images, WARM_UP + frames))
     for number, image in track(numbered, "timing", total=WARM_UP + frames, console=console, transient=True):
         begin = time.perf_counter()
-        pipeline.push(round(number / RATE * 1e9), image)
+        updates = pipeline.push(round(number / RATE * 1e9), image)
         elapsed = time.perf_counter() - begin
+        active = [sum(tube.state == TubeState.ACTIVE for tube in update.tubes) for update in updates]
         if number >= WARM_UP:
             totals.append(elapsed)
+            persons.append((active or persons)[-1])
             for stage in STAGES:
                 latencies[stage].append(pipeline.latency[stage])
     if len(totals) < frames:
         raise UserError(f"the source ended after {len(totals)} timed frames; {frames} were asked for")
-    return {stage: np.array(values, np.float32) for stage, values in latencies.items()}, np.array(totals, np.float32)
+    seconds = {stage: np.array(values, np.float32) for stage, values in latencies.items()}
+    return seconds, np.array(totals, np.float32), np.array(persons[1:], np.float32)
 
 
 def quantiles(seconds: Float32) -> dict[str, float]:
@@ -123,10 +141,33 @@ def moving_texture(size: tuple[int, int], seed: int) -> Iterator[UInt8]:
         yield np.ascontiguousarray(texture[y : y + height, x : x + width])
 
 
+def in_rows(videos: Sequence[str], size: tuple[int, int]) -> Iterator[UInt8]:
+    """Endless frames (height, width, 3) uint8 of that size (width, height), with all videos side by side, in rows.
+
+    Each runs to and fro, so that nothing is cut.
+    """
+    import cv2
+
+    width, height = size
+    columns = math.ceil(math.sqrt(len(videos)))
+    field = (width // columns, height // columns)
+    shows = []
+    for video in videos:
+        images = [cv2.resize(image, field) for image in itertools.islice(open_source(video), 300)]
+        shows.append(itertools.cycle(images + images[-2:0:-1]))
+    while True:
+        picture = np.full((height, width, 3), 128, np.uint8)
+        for number, show in enumerate(shows):
+            y, x = (number // columns) * field[1], (number % columns) * field[0]
+            picture[y : y + field[1], x : x + field[0]] = next(show)
+        yield picture
+
+
 def show(result: dict[str, Any]) -> None:
     """The figures as a table."""
     title = f"{result['model']} ({result['precision']}) on {result['machine']}, {result['provider']}"
-    table = Table(title=title, caption=f"{result['frames_per_second']} frames a second at delta {result['delta']}")
+    rate, persons = f"{result['frames_per_second']} frames a second", f"{result['persons']} persons in view"
+    table = Table(title=title, caption=f"{rate} at delta {result['delta']}, {persons}")
     table.add_column("stage")
     for column in ("median", "p95", "p99", "mean"):
         table.add_column(f"{column} [ms]", justify="right")
@@ -140,11 +181,6 @@ def peak_memory() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _video_frames(source: str) -> Iterator[UInt8]:
-    images = list(itertools.islice(open_source(source), 300))
-    return itertools.cycle(images)
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -51,7 +51,7 @@ class OnnxRuntimeActorEngine:
     def __init__(
         self, folder: Path, card: ModelCard, actor: ActorCard, device: Device, int8: bool, threads: int, at_once: int
     ) -> None:
-        """at_once: the most persons it is made ready for."""
+        """at_once: the most persons it is made ready for, with the whole picture beside them."""
         self.precision = "int8" if int8 else "fp32"
         self.picture_size = actor.picture_size
         self._device = device
@@ -95,7 +95,7 @@ class OnnxRuntimeActorEngine:
 
     def _warm_up(self, at_once: int) -> None:
         """The first runs allocate and choose kernels, and tell TensorRT how many persons there may be."""
-        for n in dict.fromkeys((1, at_once)):
+        for n in (1, at_once + 1):
             pictures = np.zeros((n, self.picture_size, self.picture_size, 3), np.uint8)
             earlier = np.zeros((n, self.n_features), np.float32)
             memories: list[Any] = [None] * n

@@ -69,6 +69,15 @@ def test_of_several_people_the_whole_picture_says_nothing() -> None:
     assert whole.answers[1] == 11, "it was looked at all the time"
 
 
+def test_of_three_people_it_is_not_looked_at() -> None:
+    engine = CountingEngine()
+    actors = Actors(engine, nobody=2)
+    watch(actors, 0, 1, {1: BOX, 2: BOX + 30, 3: BOX + 40})
+    assert engine.batches == [4, *[3] * 9], "once, before anything was said of them"
+    watch(actors, 1, 1.1, {1: BOX, 3: BOX + 40})
+    assert engine.batches[-1] == 3, "two and the whole picture"
+
+
 def test_who_is_beside_a_box_of_nobody_is_alone() -> None:
     actors = Actors(CountingEngine(), nobody=0)  # the first answer is the brightness: where it is bright nobody is
     image = np.zeros((120, 400, 3), np.uint8)
