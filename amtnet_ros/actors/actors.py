@@ -149,4 +149,6 @@ class Actors:
         self.counters.crowded += self._schedule.waiting > 0
         if self.too_slow and not self._told:
             self._told = True
-            log.warning("fewer than four pictures a second: what people do is told by the two-stream network alone")
+            log.warning(
+                "fewer than four pictures a second: the two-stream network alone tells what people do, if it is sure"
+            )

@@ -12,8 +12,8 @@ TURN = 3 * SECOND
 """Who waits is let in after another was looked at for so long."""
 LONGEST_WAIT = SECOND // 5
 """Only so many get a turn that each is looked at about this often: of fewer looks no movement can be told."""
-SLOWEST = 0.26 * SECOND
-"""A camera whose steps are further apart shows too little."""
+SLOWEST, FAST_AGAIN = 0.26 * SECOND, 0.2 * SECOND
+"""A camera whose steps are further apart than the first shows too little, until they are closer than the second."""
 
 
 class Schedule:
@@ -65,7 +65,7 @@ class Schedule:
         if self._last_step is not None:
             gap = float(min(stamp - self._last_step, SECOND))
             self._interval = gap if self._interval is None else self._interval + 0.2 * (gap - self._interval)
-            self.slow = self._interval > SLOWEST
+            self.slow = self._interval > (FAST_AGAIN if self.slow else SLOWEST)
         self._last_step = stamp
 
     def _pass_turns(self, stamp: int, present: list[int]) -> None:

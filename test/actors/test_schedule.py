@@ -78,6 +78,17 @@ def test_a_camera_below_four_pictures_a_second_is_too_slow(rate: float, slow: bo
     assert any(found[5:]) is not slow
 
 
+def test_a_camera_at_the_border_does_not_change_its_kind_all_the_time() -> None:
+    schedule = Schedule(4)
+    looks(schedule, 3, [1], 10)
+    looks(schedule, 4, [1], 10, begin=10)
+    assert schedule.slow
+    looks(schedule, 6, [1], 10, begin=20)
+    assert not schedule.slow
+    looks(schedule, 4, [1], 10, begin=30)
+    assert not schedule.slow
+
+
 def test_one_long_pause_makes_no_slow_camera() -> None:
     schedule = Schedule(4)
     looks(schedule, 30, [1], 2)

@@ -94,6 +94,17 @@ def test_a_tube_that_is_missed_is_looked_at_where_it_was_and_ends_as_what_it_was
     assert stage._known == {}
 
 
+def test_of_a_slow_camera_the_two_stream_network_claims_only_what_it_is_sure_of() -> None:
+    stage, _ = stage_of(wave=1)
+    for tenths in range(0, 40, 4):  # 2.5 pictures a second
+        found = step(stage, tenths, [0.6, 0.1])
+    assert (stage.labels[found.label], found.state) == ("other", TubeState.ACTIVE)
+    np.testing.assert_allclose(found.class_scores, [0.6 / 1.4, 0.1 / 1.4, 0.8 / 1.4], rtol=1e-6)
+    assert found.score == pytest.approx(0.8 / 1.4)
+    found = step(stage, 44, [0.77, 0.1])
+    assert (stage.labels[found.label], found.score) == ("clap", pytest.approx(0.55))
+
+
 def test_named_actions_are_labels_like_any_other() -> None:
     stage, _ = stage_of(Rule(0.1, 0.7, 0.2), named=("climb: abseiling",), other=1)
     step(stage, 0, [0.3, 0.1])
