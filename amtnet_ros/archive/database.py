@@ -16,6 +16,7 @@ def connect(place: str) -> Iterator[Any]:
     """A connection that reads local files, and those of the place's file system. DuckDB's errors become UserError."""
     duckdb = library("duckdb", "searching an archive")
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be printed amid what is asked for
         if is_remote(place):
             connection.register_filesystem(filesystem(place)[0])
         try:
