@@ -90,7 +90,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
                 table.add_row(name, str(row["clips"]), str(row["named"]), f"{row['share']:.0%}", wrong)
             console.print(table)
     table = Table("FALSE")
-    for column in ("clips", "seconds", "with a tube", "tubes/min", "tube-s/s"):
+    for column in ("clips", "seconds", "with a tube", "tubes/min", "tube-s/s", "others"):
         table.add_column(column, justify="right")
     table.add_column("said, by ACTIVE time")
     for part in ("false", "false_by_set"):
@@ -98,7 +98,11 @@ def _show(summary: dict[str, Any], console: Console) -> None:
             if row["clips"]:
                 said = ", ".join(f"{label} {share:.0%}" for label, share in row["labels"].items())
                 counts = (row["clips"], f"{row['seconds']:.0f}", row["clips_with_a_tube"])
-                rates = (f"{row['tubes_a_minute']:.1f}", f"{row['tube_seconds_a_second']:.2f}")
+                rates = (
+                    f"{row['tubes_a_minute']:.1f}",
+                    f"{row['tube_seconds_a_second']:.2f}",
+                    f"{row['others_a_second']:.2f}",
+                )
                 table.add_row(name, *map(str, counts), *rates, said)
         table.add_section()
     if table.row_count:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -91,6 +91,7 @@ class Watched:
     """What came of one clip. tubes: those that were ACTIVE, the longest first. named: None where nothing is expected.
 
     said: of the longest tube's labels the one that makes it right, or wrong; None without a tube.
+    others: seconds in which tubes were ACTIVE as `other`, which are persons and claim nothing.
     """
 
     clip: FieldClip
@@ -98,6 +99,7 @@ class Watched:
     tubes: tuple[ActiveTube, ...]
     named: bool | None
     said: str | None
+    others: float = 0.0
 
 
 def read_field(folder: Path) -> tuple[FieldClip, ...]:
@@ -154,16 +156,17 @@ def watch_clip(pipeline: Pipeline, clip: FieldClip, least_score: float = 0.0) ->
         seconds = stamp / 1e9 + 1 / source.rate
     seen.add(pipeline.finish())
     pipeline.reset()
-    return judged(clip, seconds, seen.tubes.values())
+    return replace(judged(clip, seconds, seen.tubes.values()), others=seen.others)
 
 
 class _ActiveTime:
-    """The tubes of one clip, and how long each was ACTIVE under which label."""
+    """The tubes of one clip, and how long each was ACTIVE under which label. others: see `Watched`."""
 
     def __init__(self, labels: Sequence[str], least_score: float) -> None:
         self._labels, self._least_score = labels, least_score
         self._newest: int | None = None
         self.tubes: dict[int, ActiveTube] = {}
+        self.others = 0.0
 
     def add(self, updates: Iterable[TubeUpdate]) -> None:
         for update in updates:
@@ -172,7 +175,11 @@ class _ActiveTime:
             now, span = update.stamp / 1e9, max(0, update.stamp - before) / 1e9
             for tube in update.tubes:
                 label = self._labels[tube.label]
-                if tube.state == TubeState.ACTIVE and tube.score >= self._least_score and label not in (OTHER, NOBODY):
+                if tube.state != TubeState.ACTIVE or tube.score < self._least_score:
+                    continue
+                if label in (OTHER, NOBODY):
+                    self.others += span
+                else:
                     known = self.tubes.setdefault(tube.id, ActiveTube(tube.id, start=now - span))
                     known.add(label, tube.score, span, now)
 
@@ -193,7 +200,8 @@ def summarise(watched: Sequence[Watched]) -> dict[str, Any]:
     """All figures, ready for JSON.
 
     named: clips with expected labels, and how many are named; named_mean_over_labels: the mean of the shares of
-    by_expected. false: of clips where no action is right, by kind: ACTIVE tubes a minute, ACTIVE tube-seconds a second.
+    by_expected. false: of clips where no action is right, by kind: ACTIVE tubes a minute, ACTIVE tube-seconds a second,
+    and how many persons without an action there are on average, which are false where nobody is.
     by_expected, by_set, false_by_set: the same for parts.
     """
     action = [each for each in watched if each.clip.kind == "action"]
@@ -286,5 +294,6 @@ def _rates(watched: Sequence[Watched]) -> dict[str, Any]:
         "tubes": len(tubes),
         "tubes_a_minute": round(60 * len(tubes) / seconds, 2) if seconds else None,
         "tube_seconds_a_second": round(sum(tube.seconds for tube in tubes) / seconds, 3) if seconds else None,
+        "others_a_second": round(sum(each.others for each in watched) / seconds, 3) if seconds else None,
         "labels": {label: round(labels[label] / total, 3) for label in longest if labels[label] > 0},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,13 @@ def tube(number: int, state: TubeState, label: int, score: float = 0.5) -> Tube:
 
 
 def active_time(*steps: tuple[float, list[Tube]], least_score: float = 0.0) -> dict[int, ActiveTube]:
+    return watched_for(*steps, least_score=least_score).tubes
+
+
+def watched_for(*steps: tuple[float, list[Tube]], least_score: float = 0.0) -> _ActiveTime:
     seen = _ActiveTime(LABELS, least_score)
     seen.add(TubeUpdate(0, round(stamp * SECOND), (64, 48), 1, tuple(tubes)) for stamp, tubes in steps)
-    return seen.tubes
+    return seen
 
 
 def clip(*expected: str, kind: Any = "action") -> FieldClip:
@@ -59,6 +64,13 @@ def test_only_active_time_under_an_action_counts_each_for_the_time_since_the_ste
     assert (tubes[1].start, tubes[1].end, tubes[1].seconds) == (0.0, 1.0, 0.75)
     assert tubes[1].score == pytest.approx((0.5 * 0.4 + 0.25 * 0.8) / 0.75)
     assert active_time((0, []), (1, [tube(1, A, 0, 0.3)]), least_score=0.31) == {}
+
+
+def test_persons_without_an_action_are_counted_by_themselves() -> None:
+    seen = watched_for(
+        (0.0, [tube(1, A, 2)]), (0.5, [tube(1, A, 2), tube(3, A, 2)]), (0.75, [tube(1, A, 1), tube(3, C, 2)])
+    )
+    assert (seen.others, seen.tubes[1].labels) == (1.0, {"wave": 0.25})
 
 
 def test_claims_are_right_for_the_seconds_that_they_name_what_is_expected() -> None:
@@ -99,10 +111,11 @@ def test_in_a_short_clip_a_quarter_of_it_is_enough_and_without_a_tube_nothing_is
 
 def test_rates_are_over_the_length_of_the_clips() -> None:
     walk = ActiveTube(1, 0.0, 3.0, 3.0, 0.5, {"walk": 3.0})
-    watched = [judged(clip(kind="nobody"), 20.0, [walk]), judged(clip(kind="nobody"), 10.0, [])]
+    watched = [judged(clip(kind="nobody"), 20.0, [walk]), replace(judged(clip(kind="nobody"), 10.0, []), others=6.0)]
     summary = summarise([*watched, judged(clip("walk"), 4.0, [walk]), judged(clip("wave"), 4.0, [walk])])
     nobody = summary["false"]["nobody"]
     assert (nobody["clips"], nobody["tubes_a_minute"], nobody["tube_seconds_a_second"]) == (2, 2.0, 0.1)
+    assert nobody["others_a_second"] == 0.2
     assert summary["false"]["none"]["tubes_a_minute"] is None
     assert (summary["named"]["named"], summary["named"]["share"], summary["named"]["wrong"]) == (1, 0.5, {"walk": 1})
     assert {key: part["share"] for key, part in summary["by_expected"].items()} == {"walk": 1.0, "wave": 0.0}
