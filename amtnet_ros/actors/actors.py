@@ -16,6 +16,7 @@ from amtnet_ros.inference.actor_contract import ActorEngine
 
 log = logging.getLogger(__name__)
 
+TOO_SLOW = "fewer than four pictures a second: the two-stream network alone tells what people do, if it is sure"
 FEW = 2
 """Among more people nobody is alone soon: the whole picture is not looked at."""
 
@@ -149,6 +150,4 @@ class Actors:
         self.counters.crowded += self._schedule.waiting > 0
         if self.too_slow and not self._told:
             self._told = True
-            log.warning(
-                "fewer than four pictures a second: the two-stream network alone tells what people do, if it is sure"
-            )
+            log.warning(TOO_SLOW)

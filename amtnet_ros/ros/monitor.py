@@ -15,6 +15,7 @@ from rclpy.duration import Duration
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 
+from amtnet_ros.actors.actors import TOO_SLOW
 from amtnet_ros.contracts import TubeState
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.gpu import gpu_memory
@@ -164,7 +165,8 @@ class Monitor:
         complaints = [reason for reason in found if reason]
         for reason in complaints:
             self._warn(reason)
-        return complaints
+        actors = self.worker and self.worker.pipeline.actors
+        return [*complaints, TOO_SLOW] if actors and actors.too_slow else complaints  # which logs it itself
 
     def _warn(self, reason: str) -> None:
         """Log it, unless that was done a moment ago; of frames once: many a driver says none, and not all need them."""

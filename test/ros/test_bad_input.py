@@ -150,6 +150,16 @@ def test_a_camera_too_slow_for_pairs_is_named_with_both_numbers(stage: Stage) ->
     assert not any(message.tubes for message in stage.tubes)
 
 
+def test_a_camera_too_slow_for_the_actor_stream_is_named(stage: Stage) -> None:
+    said = watch_health(stage)
+    detector = stage.detector(model="light")
+    stamps = count(time.time_ns(), 3 * 10**8)
+    words = "fewer than four pictures a second"
+    show_until(stage, stamps, lambda: any(words in s.message for s in said), "it says so")
+    assert all(status.level == DiagnosticStatus.WARN for status in said if words in status.message)
+    assert detector.output.count(words) == 1
+
+
 def test_two_publishers_on_one_topic_are_named(stage: Stage) -> None:
     said = watch_health(stage)
     detector = stage.detector()
