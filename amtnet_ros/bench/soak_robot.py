@@ -17,7 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.client import Client
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -78,7 +78,7 @@ class Robot(Node):
         self.create_subscription(Latency, "/detector/latency", self._on_latency, RESULTS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, RESULTS)
         self.client = ActionClient(self, on_start=self._on_start, on_end=self._on_end, max_age=_ANY_AGE)
-        self._executor = SingleThreadedExecutor()
+        self._executor = EventsExecutor()  # a fifth cheaper a step than waiting sets in Python
         self._executor.add_node(self)
 
     # Time passes
