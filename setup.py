@@ -1,4 +1,4 @@
-"""The ROS-free part of amtnet_ros, and the command `amtnet`, as a Python package.
+"""The ROS-free part of amtnet_ros, the models, and the command `amtnet`, as a Python package.
 
 On a robot colcon builds the whole package from CMakeLists.txt and package.xml; on other machines ./demo and ./check
 prepare a virtual environment. This file is for those who want the library alone: `pip install .`
@@ -12,8 +12,10 @@ setup(
     description="Online action tubes: Two-Stream AMTnet",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["amtnet_ros", "amtnet_ros.*"]),
+    packages=[*find_packages(include=["amtnet_ros", "amtnet_ros.*"]), "amtnet_ros.models"],
+    package_dir={"amtnet_ros.models": "models"},
     package_data={
+        "amtnet_ros.models": ["*", "*/*"],
         "amtnet_ros.inference": ["resize.onnx"],
         "amtnet_ros.review": ["page/*"],
         "amtnet_ros.actors": ["kinetics600.txt", "kinetics_to_actions.json"],

@@ -219,11 +219,11 @@ def content_of(card: ModelCard) -> dict[str, Any]:
 
 
 def model_folders() -> list[Path]:
-    """Folders that hold models by name: installed ones (every prefix of AMENT_PREFIX_PATH), then the source tree's."""
+    """Folders that hold models by name: of every prefix of AMENT_PREFIX_PATH, then the source tree's or the wheel's."""
     prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    folders = [prefix / "share" / "amtnet_ros" / "models" for prefix in prefixes]
-    folders.append(Path(__file__).resolve().parents[2] / "models")
-    return [folder for folder in folders if folder.is_dir()]
+    package = Path(__file__).resolve().parents[1]
+    folders = [*(prefix / "share" / "amtnet_ros" for prefix in prefixes), package.parent, package]
+    return [models for folder in folders if (models := folder / "models").is_dir()]
 
 
 def list_models() -> dict[str, Path]:

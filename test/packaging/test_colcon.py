@@ -1,9 +1,10 @@
-"""`colcon build` makes what `ros2 run` and `ros2 launch` look for."""
+"""`colcon build` makes what `ros2 run` and `ros2 launch` look for, and pip a wheel of what needs no ROS."""
 
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,11 @@ def install(tmp_path_factory):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return space / "install" / "amtnet_ros"
+
+
+def content(root):
+    """All files of a folder, by their paths in it."""
+    return {path.relative_to(root) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
 
 def in_workspace(install, command):
@@ -70,13 +76,37 @@ def test_the_code_and_the_generated_messages_are_one_package(install):
 
 @pytest.mark.parametrize("folder", ["config", "launch", "models"])
 def test_share_holds_all_that_the_repository_has(install, folder):
-    def content(root):
-        return {
-            path.relative_to(root) for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-        }
-
     assert content(install / "share" / "amtnet_ros" / folder) == content(ROOT / folder)
 
 
 def test_headers_for_cpp_are_generated(install):
     assert list(install.glob("include/amtnet_ros/**/action_tube_array.hpp"))
+
+
+def test_the_wheel_holds_the_whole_package_and_finds_its_models(tmp_path):
+    pytest.importorskip("setuptools", minversion="70.1", reason="setuptools is too old to make wheels by itself")
+    source, wheel = tmp_path / "source", tmp_path / "wheel"  # a copy: the build leaves folders behind
+    shutil.copytree(ROOT / "amtnet_ros", source / "amtnet_ros", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "models"):
+        (source / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, "."]
+    done = subprocess.run(command, cwd=source, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    zipfile.ZipFile(next(tmp_path.glob("amtnet_ros-*.whl"))).extractall(wheel)
+    models = {Path("models") / path for path in content(ROOT / "models")}
+    assert content(wheel / "amtnet_ros") == content(ROOT / "amtnet_ros") | models
+
+    program = f"""
+import os
+os.environ.pop("AMENT_PREFIX_PATH", None)
+import sys
+sys.path.insert(0, {str(wheel)!r})
+import numpy as np
+from amtnet_ros.inference.card import find_model
+from amtnet_ros.pipeline import Pipeline
+pipeline = Pipeline.from_model("light_rgb", "cpu")
+pipeline.push(0, np.zeros((120, 160, 3), np.uint8))
+print(find_model("light_rgb"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == str(wheel / "amtnet_ros" / "models" / "light_rgb"), done.stderr
