@@ -52,6 +52,7 @@ def test_a_broken_image_is_named_in_diagnostics_and_the_next_good_one_is_used(st
 
 def test_a_topic_nobody_publishes_is_named_with_those_that_are(stage: Stage) -> None:
     stage.node.create_publisher(Image, "/left/image_raw", 1)
+    drawn = stage.node.create_publisher(Image, "/other/debug_image", 1)  # by another detector: no camera's
     detector = stage.run(
         "detector_node",
         "--ros-args",
@@ -64,6 +65,7 @@ def test_a_topic_nobody_publishes_is_named_with_those_that_are(stage: Stage) -> 
     )
     detector.wait_for("nobody publishes /right/image_raw")
     detector.wait_for("images are published on /image, /left/image_raw")
+    assert drawn.topic_name not in detector.output
 
 
 def test_the_wrong_type_on_the_topic_is_named(stage: Stage) -> None:
