@@ -12,7 +12,9 @@ from amtnet_ros.libraries import INSTALL
 
 REPOSITORY = Path(__file__).parents[1]
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, all that the tests start would ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, all that the tests start would ignore it,
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # and Ctrl-C in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 MAY_BE_MISSING = {*INSTALL, "hypothesis", "moto", "playwright", "s3fs", "triton"}

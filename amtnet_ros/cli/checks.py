@@ -38,6 +38,9 @@ ROS_EXTRAS = {
 }
 """ROS packages that some robots do without: who needs them, and how apt calls them."""
 
+FFMPEG_6_1 = (60, 30)
+"""Its libavcodec."""
+
 SEGMENTS = 64
 """MiB of shared memory that the camera's and the detector's segments take, by config/fastdds.xml."""
 
@@ -64,6 +67,7 @@ def libraries() -> Iterator[Finding]:
             continue
         remedy = _older_numpy() if _numpy_is_2() else INSTALL[module]
         yield from _broken(module, remedy) or [Finding(module, _version(module) or "there")]
+    yield from _old_ffmpeg()
     if (pydantic := _version("pydantic")).startswith("1."):
         yield Finding("pydantic", f"{pydantic}; training and reviewing clips need 2", remedy=INSTALL["pydantic"])
     others = {name: importlib.util.find_spec(name) is not None for name in INSTALL if name not in ON_ROBOTS}
@@ -125,6 +129,17 @@ def _broken(module: str, remedy: str) -> list[Finding]:
     except Exception as error:
         return [Finding(module, _line(error), wrong=True, remedy=remedy)]
     return []
+
+
+def _old_ffmpeg() -> list[Finding]:
+    """PyAV of Ubuntu 22.04 and Debian 12: their FFmpeg does not tell with a frame how the phone was held."""
+    if importlib.util.find_spec("av") is None or _broken("av", ""):
+        return []
+    versions = importlib.import_module("av").library_versions
+    if versions["libavcodec"] >= FFMPEG_6_1:
+        return []
+    says = f"{_version('av')} reads films of phones as they lie, not upright"
+    return [Finding("av", says, remedy=f"{_pip()} 'av>=12'")]
 
 
 def _two_runtimes() -> list[Finding]:

@@ -21,7 +21,7 @@ from amtnet_ros.recording.session import ClipTaker, legend
 from amtnet_ros.recording.tape import Tape
 
 _WAKE_UP = 0.05  # seconds between two looks at the clock
-_SILENCE = 3.0  # seconds without an image after which the user is told why
+_SILENCE = 3.0  # seconds without an image after which the user is told why, and the reason is looked for again
 
 
 @click.command()
@@ -95,19 +95,22 @@ def _watch(
 
 
 class _Complaints:
-    """Says once why no image comes, and again after some came."""
+    """Says why no image comes: once, again when it is for another reason, and again after some came."""
 
     def __init__(self, camera: Camera, tape: Tape) -> None:
         self._camera, self._tape = camera, tape
-        self._last = time.monotonic()
-        self._told = False
+        self._since = time.monotonic()
+        self._told = ""
 
     def tell(self) -> None:
-        self._last = max(self._last, self._tape.newest or 0.0)
-        silent = time.monotonic() - self._last > _SILENCE
-        if silent and not self._told:
-            _say(self._camera.why_silent())
-        self._told = silent
+        newest = self._tape.newest or 0.0
+        if newest > self._since:
+            self._since, self._told = newest, ""
+        if time.monotonic() - self._since > _SILENCE:
+            self._since, reason = time.monotonic(), self._camera.why_silent()
+            if reason != self._told:
+                _say(reason)
+            self._told = reason
 
 
 def _stop_by_signal() -> threading.Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Iterator
@@ -226,14 +227,14 @@ def pyav() -> Any:
     """PyAV, silent: what FFmpeg would say on stderr is in the exceptions.
 
     Its own way to silence FFmpeg, set_level, hands the decoder's threads a callback that needs the interpreter's lock;
-    closing a video that was not read to its end then waits for ever, now and again.
+    closing a video that was not read to its end, or the end of the program, then waits for ever, now and again.
     """
     av = library("av", "reading and writing videos")
+    av.logging.restore_default_callback()
     if hasattr(av.logging, "set_libav_level"):
-        av.logging.restore_default_callback()
         av.logging.set_libav_level(av.logging.PANIC)
-    else:  # PyAV of Ubuntu 22.04 and 24.04
-        av.logging.set_level(av.logging.PANIC)
+    else:  # PyAV of Ubuntu 22.04 and 24.04 has only that way: FFmpeg's function itself
+        ctypes.CDLL(av.logging.__file__).av_log_set_level(av.logging.PANIC)
     return av
 
 

@@ -57,7 +57,7 @@ class ImageListener:
         if self._broken:
             return f"{self._topic}: {self._broken}"
         types = self._types()
-        if self._subscription is not None and self._node.count_publishers(self._topic):
+        if set(types) & _KINDS.keys():
             return f"{self._topic}: has a publisher, but no image comes"
         if types:
             return f"{self._topic}: carries {', '.join(types)}, which is no image"

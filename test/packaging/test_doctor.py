@@ -26,8 +26,12 @@ def doctor(first: str = "", **environment: str) -> tuple[int, str]:
 
 
 def test_a_library_that_is_missing_is_named_with_the_remedy_and_the_rest_is_still_told() -> None:
-    code, says = doctor("import sys\nsys.modules['onnxruntime'] = sys.modules['rich'] = None")
+    pytest.importorskip("av", reason="PyAV is not installed")
+    old = "import av\nav.library_versions['libavcodec'] = (59, 37, 100)"  # FFmpeg 5.1's
+    code, says = doctor(f"{old}\nimport sys\nsys.modules['onnxruntime'] = sys.modules['rich'] = None")
     assert code == 1
+    assert "reads films of phones as they lie, not upright" in says
+    assert "pip install 'av>=12'" in says
     assert "onnxruntime: WRONG does not work" in says
     assert "pip install onnxruntime" in says
     assert "numpy: " in says
