@@ -193,7 +193,10 @@ def _middleware() -> Finding:
         path = os.environ.get(name)
         if "fastrtps" in middleware and path and not Path(path).is_file():
             return Finding(middleware, f"{name} names {path}, which is no file", wrong=True, remedy=f"unset {name}")
-    return Finding(middleware, "its settings lose no images" if "fastrtps" in middleware else "used; not tried here")
+    if "cyclonedds" in middleware and "SocketReceiveBufferSize" not in os.environ.get("CYCLONEDDS_URI", ""):
+        return Finding(middleware, "used; for large images it needs a greater receive buffer: docs/ros.md")
+    tried = "fastrtps" in middleware or "cyclonedds" in middleware
+    return Finding(middleware, "its settings lose no images" if tried else "used; not tried here")
 
 
 def _shared_memory() -> Iterator[Finding]:
