@@ -36,17 +36,17 @@ def depth_from_image(message: Image) -> Float32:
     if kind.kind == "u":
         metres[samples == _SATURATED] = 0
     else:
-        _check_unit(metres)
+        check_unit("depth image of 32FC1", metres)
     return metres
 
 
-def _check_unit(metres: Float32) -> None:
-    """Raises UserError where even what is nearest is further away than any actor that could be seen."""
+def check_unit(what: str, metres: Float32) -> None:
+    """metres: (height, width) along z. Raises UserError where what is nearest is further than anybody can be seen."""
     some = metres[::7, ::7]
     known = some[np.isfinite(some) & (some > 0)]
     if known.size and (nearest := float(np.percentile(known, 1))) > _NEAREST:
         raise UserError(
-            f"depth image of 32FC1 with nothing nearer than {nearest:.0f}; the unit is metres (REP 118), does the "
+            f"{what} with nothing nearer than {nearest:.0f}; the unit is metres (REP 118), does the "
             "driver send millimetres?"
         )
 

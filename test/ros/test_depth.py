@@ -180,6 +180,13 @@ def test_values_that_no_sensor_measures_leave_the_place_finite(wild: float) -> N
         assert place.position[2] == pytest.approx(AWAY)
 
 
+@pytest.mark.parametrize("kind", ["optical axes", "body axes"])
+def test_a_cloud_in_millimetres_is_refused(kind: str) -> None:
+    points = 1000 * (POINTS if kind == "optical axes" else np.stack([WALL, -POINTS[..., 0], -POINTS[..., 1]], axis=-1))
+    with pytest.raises(UserError, match="point cloud with nothing nearer than 2500;"):
+        locator(cloud_message(points), (WIDTH, HEIGHT), None)
+
+
 def test_floats_in_millimetres_are_refused() -> None:
     far = np.where(METRES > 3, METRES * 1000, METRES).astype(np.float32)  # a simulator's sky amid what is near
     np.testing.assert_array_equal(depth_from_image(depth_message("32FC1", far)), far)
