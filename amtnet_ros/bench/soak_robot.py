@@ -52,6 +52,20 @@ class BrokenPromiseError(Exception):
     """A promise that the detector did not keep."""
 
 
+class _AccountedClient(ActionClient):
+    """A client that tells a ledger of each message first: a second subscription costs more than both do with it."""
+
+    def __init__(
+        self, node: Node, ledger: TubeLedger, on_start: Callable[[Action], None], on_end: Callable[[Action], None]
+    ) -> None:
+        self._ledger = ledger
+        super().__init__(node, on_start, on_end, max_age=_ANY_AGE)
+
+    def _on_tubes(self, message: ActionTubeArray) -> None:
+        self._ledger.add(message)
+        super()._on_tubes(message)
+
+
 class Robot(Node):
     """Shows images in lockstep with the answers, their stamps 1/30 s apart whatever the clock says.
 
@@ -74,10 +88,9 @@ class Robot(Node):
         self._going_on: set[tuple[Any, int]] = set()
         self.client_errors = 0
         self.camera = self.create_publisher(Image, "image", RESULTS)
-        self.create_subscription(ActionTubeArray, "action_tubes", self.ledger.add, RESULTS)
         self.create_subscription(Latency, "/detector/latency", self._on_latency, RESULTS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, RESULTS)
-        self.client = ActionClient(self, on_start=self._on_start, on_end=self._on_end, max_age=_ANY_AGE)
+        self.client = _AccountedClient(self, self.ledger, self._on_start, self._on_end)
         self._executor = EventsExecutor()  # a fifth cheaper a step than waiting sets in Python
         self._executor.add_node(self)
 

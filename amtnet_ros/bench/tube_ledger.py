@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,11 +40,15 @@ class TubeLedger:
     strangers: int = 0
     messages: int = 0
     session: bytes = b""
-    _shown: deque[Shown] = field(default_factory=lambda: deque(maxlen=_SHOWN))
+    _shown: dict[Shown, None] = field(default_factory=dict)
 
     def show(self, stamp: int, frame_id: str, size: tuple[int, int]) -> None:
         """An image is published now. size: (width, height)."""
-        self._shown.append(Shown(stamp, frame_id, size))
+        shown = Shown(stamp, frame_id, size)
+        self._shown.pop(shown, None)
+        self._shown[shown] = None
+        if len(self._shown) > _SHOWN:
+            del self._shown[next(iter(self._shown))]
 
     def add(self, message: ActionTubeArray) -> None:
         """A message of the detector."""

@@ -176,4 +176,12 @@ def rgb_from_compressed(message: PackedImage) -> UInt8:
     image = decoded(message.data, upright=False)
     if image is None:
         raise UserError(f"{what} with {len(message.data)} bytes cannot be decoded; JPEG and PNG are understood")
-    return image
+    return _without_mosaic(image, encoding)
+
+
+def _without_mosaic(image: UInt8, encoding: str) -> UInt8:
+    """image_transport compresses the mosaic of a Bayer camera as it is, as a grey picture; others, its colours."""
+    if not encoding.startswith("bayer_") or not (image == image[..., :1]).all():
+        return image
+    known = ENCODINGS.get(encoding.removesuffix("16").removesuffix("8") + "8")  # decoded, it has 8 bits
+    return image if known is None or known.to_rgb is None else known.to_rgb(np.ascontiguousarray(image[..., 0]))

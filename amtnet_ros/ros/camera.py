@@ -14,7 +14,7 @@ from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.contract import Engine
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.ros.camera_info import intrinsics_from_info
+from amtnet_ros.ros.camera_info import check_pinhole, intrinsics_from_info
 from amtnet_ros.ros.depth import DepthInput
 from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
@@ -200,6 +200,8 @@ class CameraChannel:
     def _places(self, step: Step, intrinsics: Intrinsics | None) -> ActorPlaces | None:
         if (depth := self._depth) is None:
             return None
+        if depth.needs_intrinsics and self._info is not None and not self._rectified:
+            check_pinhole(self._info)
         places = depth.places(step.update, intrinsics)
         readable = intrinsics is not None or not depth.needs_intrinsics
         self.monitor.on_depth(depth.distance(step.update.stamp), places is not None, readable)

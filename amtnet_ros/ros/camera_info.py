@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from sensor_msgs.msg import CameraInfo
 
-from amtnet_ros.errors import UserError
+from amtnet_ros.errors import UserError, quoted
 from amtnet_ros.ros.places import Intrinsics, same_shape
 
-_PIXELS = 1e6  # no camera has a focal length of more, or of less than the inverse, or its centre further away
+_PIXELS = 1e6  # no camera has a focal length of more, or its centre further away
+_WIDEST = 20  # times its focal length that the full image is wide or high, at most: by a pinhole that is 169 degrees
+_FISHEYES = frozenset({"equidistant", "fisheye", "kannala_brandt", "kannala_brandt4", "omni", "omnidirectional"})
 
 
 def intrinsics_from_info(info: CameraInfo, image_size: tuple[int, int], rectified: bool) -> Intrinsics | None:
@@ -19,7 +21,8 @@ def intrinsics_from_info(info: CameraInfo, image_size: tuple[int, int], rectifie
     at the resolution that binning leaves, or another to which a driver has scaled them. Raises UserError for numbers
     that are no calibration, for a region that does not lie in the full image, and for images of another shape.
     """
-    chosen = _calibration(info, rectified)
+    side = max(info.width or image_size[0], info.height or image_size[1])
+    chosen = _calibration(info, rectified, side / _WIDEST)
     if chosen is None:
         return None
     fx, fy, cx, cy = chosen
@@ -28,14 +31,26 @@ def intrinsics_from_info(info: CameraInfo, image_size: tuple[int, int], rectifie
     return Intrinsics(fx * zoom_x, fy * zoom_y, (cx - region.left) * zoom_x, (cy - region.top) * zoom_y)
 
 
-def _calibration(info: CameraInfo, rectified: bool) -> tuple[float, float, float, float] | None:
-    """Focal lengths and centre, x and y each, by K or P; where one of them is zero, i.e. missing, by the other."""
+def check_pinhole(info: CameraInfo) -> None:
+    """Raises UserError where images that are not rectified are a fisheye's: their pixels lie elsewhere than K says."""
+    if info.distortion_model.lower() in _FISHEYES and any(info.d):
+        raise UserError(
+            f"CameraInfo with the distortion model {quoted(info.distortion_model)}: a fisheye's directions do not "
+            "follow from K; places need rectified images and depth (…/image_rect)"
+        )
+
+
+def _calibration(info: CameraInfo, rectified: bool, least: float) -> tuple[float, float, float, float] | None:
+    """Focal lengths and centre, x and y each, by K or P; where one of them is zero, i.e. missing, by the other.
+
+    least: pixels below which a focal length is none, as in a K that is the identity.
+    """
     k = [float(info.k[place]) for place in (0, 4, 2, 5)]
     p = [float(info.p[place]) for place in (0, 5, 2, 6)]
     name, chosen = ("P", p) if (rectified or not any(k[:2])) and any(p[:2]) else ("K", k)
     if not any(chosen[:2]):
         return None
-    if not (all(abs(each) < _PIXELS for each in chosen) and min(chosen[:2]) > 1 / _PIXELS):
+    if not (all(abs(each) < _PIXELS for each in chosen) and min(chosen[:2]) >= least):
         raise UserError(
             f"CameraInfo whose {name} has the focal lengths {chosen[0]:g}, {chosen[1]:g} and the centre {chosen[2]:g}, "
             f"{chosen[3]:g}: no calibration; calibrate the camera, or let its driver send zeros"

@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from amtnet_ros.contracts import Float32, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
 from amtnet_ros.ros.axes import OPTICAL, axes_of
-from amtnet_ros.ros.depth_messages import check_cloud, check_depth, depth_from_image, points_from_cloud
+from amtnet_ros.ros.depth_messages import check_cloud, check_depth, check_unit, depth_from_image, points_from_cloud
 from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics, place_in_depth, place_in_points, same_shape
@@ -91,6 +91,7 @@ def locator(message: Image | PointCloud2, image_size: tuple[int, int], intrinsic
         points = points_from_cloud(message)
         axes = axes_of(points)
         optical = points if axes is OPTICAL else points @ axes.T
+        check_unit("point cloud", optical[..., 2])
         return lambda box: _turned_back(place_in_points(optical, box, image_size), axes)
     assert intrinsics is not None
     depth = depth_from_image(message)

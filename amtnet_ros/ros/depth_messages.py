@@ -9,6 +9,8 @@ from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError, quoted
 
 _DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # kind, metres a unit
+_SATURATED = 65535  # what many drivers send of a depth that they do not know, others zero
+_NEAREST = 200.0  # metres: where nothing is nearer, the numbers are no metres
 _AXES = ("x", "y", "z")
 _SINGLE = (0, 1)  # counts of a field that holds one value: some drivers leave it at nothing
 
@@ -24,12 +26,29 @@ def check_depth(message: Image) -> None:
 def depth_from_image(message: Image) -> Float32:
     """(height, width) float32 metres along z from a depth image: 16UC1 in millimetres or 32FC1 in metres (REP 118).
 
-    Raises UserError as `check_depth` does.
+    0 or not finite where unknown. Raises UserError as `check_depth` does, and for numbers that cannot be metres.
     """
     check_depth(message)
     kind, scale = _depth_kind(message), _DEPTHS[message.encoding][1]
     rows = _rows(message, message.step, message.width * kind.itemsize)
-    return rows.view(kind).astype(np.float32) * np.float32(scale)
+    samples = rows.view(kind)
+    metres = samples.astype(np.float32) * np.float32(scale)
+    if kind.kind == "u":
+        metres[samples == _SATURATED] = 0
+    else:
+        check_unit("depth image of 32FC1", metres)
+    return metres
+
+
+def check_unit(what: str, metres: Float32) -> None:
+    """metres: (height, width) along z. Raises UserError where what is nearest is further than anybody can be seen."""
+    some = metres[::7, ::7]
+    known = some[np.isfinite(some) & (some > 0)]
+    if known.size and (nearest := float(np.percentile(known, 1))) > _NEAREST:
+        raise UserError(
+            f"{what} with nothing nearer than {nearest:.0f}; the unit is metres (REP 118), does the "
+            "driver send millimetres?"
+        )
 
 
 def check_cloud(message: PointCloud2) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.camera_info import intrinsics_from_info
+from amtnet_ros.ros.camera_info import check_pinhole, intrinsics_from_info
 from amtnet_ros.ros.places import place_in_depth
 
 AWAY = 2.0
@@ -98,6 +98,28 @@ def test_focal_lengths_that_no_camera_has_are_refused(wrong: float, rectified: b
     setattr(info, matrix, values)
     with pytest.raises(UserError, match=f"CameraInfo whose {matrix.upper()} has the focal lengths .*: no calibration"):
         intrinsics_from_info(info, (640, 480), rectified)
+
+
+def wide(focal: float) -> CameraInfo:
+    info = info_of()
+    info.k = [focal, 0.0, 0.0, 0.0, focal, 0.0, 0.0, 0.0, 1.0]
+    return info
+
+
+@pytest.mark.parametrize("focal", [1.0, 31.0])
+def test_a_matrix_that_is_the_identity_is_no_calibration(focal: float) -> None:
+    with pytest.raises(UserError, match="no calibration"):
+        intrinsics_from_info(wide(focal), (320, 240), rectified=False)
+    intrinsics = intrinsics_from_info(wide(33.0), (320, 240), rectified=False)  # a lens that is as wide as they come
+    assert intrinsics is not None
+    assert intrinsics.fx == 16.5
+
+
+def test_a_fisheye_is_no_pinhole() -> None:
+    with pytest.raises(UserError, match="distortion model 'equidistant'"):
+        check_pinhole(info_of(distortion_model="equidistant", d=[0.1, 0.0, 0.0, 0.0]))
+    check_pinhole(info_of(distortion_model="equidistant", d=[0.0] * 4))  # as some drivers say of rectified images
+    check_pinhole(info_of(distortion_model="plumb_bob", d=[-0.1, 0.0, 0.0, 0.0, 0.0]))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])

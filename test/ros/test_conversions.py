@@ -186,6 +186,23 @@ def test_compressed_images_are_decoded(suffix: str) -> None:
     assert np.abs(interior(got).astype(int) - interior(PICTURE)).max() <= (0 if suffix == ".png" else 6)
 
 
+@pytest.mark.parametrize("name", [name for name in ENCODINGS if name.startswith("bayer")])
+def test_a_mosaic_that_was_compressed_has_colours(name: str) -> None:
+    """As image_transport sends a Bayer camera's images."""
+    raw = message(name)
+    kind = np.uint16 if name.endswith("16") else np.uint8
+    mosaic = np.frombuffer(bytes(raw.data), kind).reshape(HEIGHT, WIDTH)
+    packed = cv2.imencode(".png", mosaic)[1].tobytes()
+    got = rgb_from_compressed(CompressedImage(format=f"{name}; png compressed ", data=packed))
+    assert np.abs(interior(got).astype(int) - interior(PICTURE)).max() <= 1
+
+
+def test_what_was_no_mosaic_when_it_was_compressed_stays_as_it_is() -> None:
+    packed = cv2.imencode(".png", PICTURE[..., ::-1])[1].tobytes()
+    got = rgb_from_compressed(CompressedImage(format="bayer_rggb8; png compressed bgr8", data=packed))
+    np.testing.assert_array_equal(got, PICTURE)
+
+
 PNG = cv2.imencode(".png", np.full((4, 4), 700, np.uint16))[1].tobytes()
 
 

@@ -180,6 +180,34 @@ def test_values_that_no_sensor_measures_leave_the_place_finite(wild: float) -> N
         assert place.position[2] == pytest.approx(AWAY)
 
 
+@pytest.mark.parametrize("kind", ["optical axes", "body axes"])
+def test_a_cloud_in_millimetres_is_refused(kind: str) -> None:
+    points = 1000 * (POINTS if kind == "optical axes" else np.stack([WALL, -POINTS[..., 0], -POINTS[..., 1]], axis=-1))
+    with pytest.raises(UserError, match="point cloud with nothing nearer than 2500;"):
+        locator(cloud_message(points), (WIDTH, HEIGHT), None)
+
+
+def test_floats_in_millimetres_are_refused() -> None:
+    far = np.where(METRES > 3, METRES * 1000, METRES).astype(np.float32)  # a simulator's sky amid what is near
+    np.testing.assert_array_equal(depth_from_image(depth_message("32FC1", far)), far)
+    with pytest.raises(UserError, match=r"32FC1 with nothing nearer than .* millimetres") as caught:
+        depth_from_image(depth_message("32FC1", METRES * 1000))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_saturated_depth_is_unknown() -> None:
+    """The actor's middle, and half of what is round it, has no depth: not 65.5 m."""
+    metres = WALL.copy()
+    metres[::2] = 65.535
+    metres[1:-1:4] = 65.535
+    depth = depth_message("16UC1", metres)
+    place = locator(depth, (WIDTH, HEIGHT), Intrinsics(FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2))(
+        np.array(box_in(WIDTH, HEIGHT), dtype=np.float32)
+    )
+    assert place is not None
+    assert place.position[2] == pytest.approx(AWAY)
+
+
 class Scene:
     """Plays a bright camera with depth beside it, and listens to the places and the detector's health."""
 
@@ -198,11 +226,12 @@ class Scene:
         wait_until(depth.get_subscription_count, "the detector listens to the depth")
         wait_until(infos.get_subscription_count, "the detector listens to the camera's info")
         self.focal = FOCAL
+        self.lens = ""
         self._publish_info, self._publish_depth = infos.publish, depth.publish
 
     def film(self, message: Any, until: Any, late: float = 0.0) -> None:
         """Frames with this depth, whose stamp is so many seconds later; message: None for no depth."""
-        info = CameraInfo(width=WIDTH, height=HEIGHT)
+        info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model=self.lens, d=[0.1, 0.0, 0.0, 0.0])
         info.k = [self.focal, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0]
 
         def frames() -> Any:
@@ -282,6 +311,16 @@ def test_a_camera_info_that_is_none_costs_a_line_and_no_place_of_a_cloud(stage: 
     scene.film(cloud_message(POINTS), until=scene.placed(3))
     scene.detector.wait_for("CameraInfo whose K has the focal lengths nan")
     assert scene.value("internal errors") in ("", "0")
+
+
+def test_a_fisheye_beside_depth_costs_a_line_and_no_tube(stage: Stage) -> None:
+    scene = Scene(stage, "image")
+    scene.lens = "equidistant"
+    scene.film(depth_message("32FC1", WALL), until=lambda: "a fisheye's directions" in scene.detector.output)
+    assert not scene.places
+    scene.lens = "plumb_bob"
+    scene.film(depth_message("32FC1", WALL), until=scene.placed(3))
+    assert len({tube.id for message in stage.tubes for tube in message.tubes}) == 1
 
 
 def test_depth_at_another_time_is_named_with_the_numbers(stage: Stage) -> None:
