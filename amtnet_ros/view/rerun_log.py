@@ -15,7 +15,7 @@ import numpy as np
 from amtnet_ros.contracts import OTHER, FlowField, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, WholeOutput, reported
-from amtnet_ros.flow.colour import flow_to_colour
+from amtnet_ros.flow.encoding import flow_to_colour
 from amtnet_ros.libraries import library
 from amtnet_ros.media.drawing import GREY, colour_of, colour_of_action, feet, name_of
 from amtnet_ros.media.events import ActionEvents
