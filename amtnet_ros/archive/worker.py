@@ -21,8 +21,7 @@ from amtnet_ros.archive.videos import PATIENCE
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.factory import make_flow
-from amtnet_ros.inference.actor_contract import ActorEngine
-from amtnet_ros.inference.contract import Engine, Precision
+from amtnet_ros.inference.contract import ActorEngine, Engine, Precision
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
-from amtnet_ros.inference.contract import Engine, EngineName, Precision
+from amtnet_ros.inference.contract import ActorEngine, Engine, EngineName, Precision
 from amtnet_ros.inference.resize import ResizePlacement
 
 

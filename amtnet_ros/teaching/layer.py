@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from amtnet_ros.contracts import Float32, Int64
-from amtnet_ros.inference.actor_contract import LEAST_AWAY
+from amtnet_ros.inference.contract import LEAST_AWAY
 
 Float64 = NDArray[np.float64]
 MOST_STEPS = 50
