@@ -19,8 +19,7 @@ from typing import Any, Protocol
 from amtnet_ros.archive.engines import Workers
 from amtnet_ros.archive.failures import Failure, Identity, write_failures
 from amtnet_ros.archive.index import write_index
-from amtnet_ros.archive.joining import join
-from amtnet_ros.archive.pieces import Piece, cut
+from amtnet_ros.archive.pieces import Piece, cut, join
 from amtnet_ros.archive.places import is_remote
 from amtnet_ros.archive.recording import Recording
 from amtnet_ros.archive.sources import Source

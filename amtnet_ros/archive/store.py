@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,22 @@ class Store:
             path.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
         self.write(write, ABOUT)
+
+
+@contextmanager
+def connect(place: str) -> Iterator[Any]:
+    """A connection that reads local files, and those of the place's file system. DuckDB's errors become UserError."""
+    duckdb = library("duckdb", "searching an archive")
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be printed amid what is asked for
+        if is_remote(place):
+            connection.register_filesystem(filesystem(place)[0])
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise UserError(f"{place}: cannot be searched ({one_line(error)})") from error
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"

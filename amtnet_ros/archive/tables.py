@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from amtnet_ros.archive.joining import Mark, WatchedPiece
+from amtnet_ros.archive.pieces import Mark, WatchedPiece
 from amtnet_ros.archive.recording import SECOND, Recording
-from amtnet_ros.archive.seconds import Said
 from amtnet_ros.archive.store import Store
-from amtnet_ros.archive.tube import ArchivedTube
+from amtnet_ros.archive.tube import ArchivedTube, Said
 from amtnet_ros.libraries import library
 
 _CORNERS = ("x1", "y1", "x2", "y2")

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 
-from amtnet_ros.archive.joining import Mark, WatchedPiece
-from amtnet_ros.archive.pieces import Piece
+from amtnet_ros.archive.pieces import Mark, Piece, WatchedPiece
 from amtnet_ros.archive.places import is_remote, one_line
 from amtnet_ros.archive.recording import SECOND, Picture, Recording, thinned
 from amtnet_ros.archive.sources import Source, pictures_of, recordings_in
