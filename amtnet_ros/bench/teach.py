@@ -40,8 +40,8 @@ from amtnet_ros.inference.card import ACTOR, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.teaching.answers import Answers, Float64
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
+from amtnet_ros.teaching.layer import Answers, Float64
 from amtnet_ros.teaching.lesson import Lesson, TaughtClip, probabilities, rows_of, teach
 from amtnet_ros.teaching.people import DetectorTubes, PersonTube
 from amtnet_ros.teaching.taught_clips import WAYS, WHOLE_WAYS

@@ -20,8 +20,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.files import cache_folder
 from amtnet_ros.inference.card import ACTOR, ActorCard, ModelCard, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
-from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import read_people
+from amtnet_ros.teaching.layer import Answers
 from amtnet_ros.teaching.lesson import Lesson, Rows, TaughtClip, rows_of
 from amtnet_ros.teaching.report import Counts, count, draw_confusion, table_of
 
