@@ -1,6 +1,6 @@
 """Online linking of micro-tubes into action tubes."""
 
-from amtnet_ros.tubes.assembler import TubeAssembler
+from amtnet_ros.tube_boxes import TubeAssembler
 from amtnet_ros.tubes.images import ImageBoxes
 from amtnet_ros.tubes.labelling import RunningLabeller, TubeLabeller, label_frames, trim
 from amtnet_ros.tubes.linker import LinkerCounters, TubeLinker
