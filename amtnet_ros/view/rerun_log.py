@@ -22,7 +22,7 @@ from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.losses import Say, to_stderr
 from amtnet_ros.media.pictures import fitted, jpeg
 from amtnet_ros.tube_boxes import Box, grow, newest_box
-from amtnet_ros.view.desktop import has_desktop
+from amtnet_ros.view.server import has_desktop
 
 SPAWN = "spawn"
 """Given in place of a file: open Rerun's viewer, and show it live."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import threading
-from contextlib import suppress
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -157,3 +160,30 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the viewer has closed the connection."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+
+
+_BROWSER = 5.0  # seconds that a browser may take to start
+
+
+def has_desktop() -> bool:
+    """Whether there is a screen to open a browser on."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@contextmanager
+def shown(view: LiveView, host: str, port: int | None, say: Callable[[str], None]) -> Iterator[LiveView]:
+    """Serve the view's page while inside; leaving closes both.
+
+    Says the page's address. On a desktop a browser opens it, and is waited for, so that nothing is missed.
+    Raises UserError where nothing can listen there.
+    """
+    server = PageServer(view, host, port)
+    try:
+        say(f"View: {server.address}")
+        if has_desktop():
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+            view.await_viewer(_BROWSER)
+        yield view
+    finally:
+        view.close()
+        server.close()
