@@ -1,4 +1,4 @@
-"""What a lifecycle manager asks of the detector: transitions, and a bond, by which it notices that the detector died."""
+"""What a lifecycle manager asks of a node: transitions, and a bond, by which it notices that the node died."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _DISABLED = "/bond_disable_heartbeat_timeout"
 class ManagerBond:
     """One side of a bond, as Nav2's nodes form it: on the topic `bond`, with the node's name, while it is active.
 
-    It takes ROS's bondpy, from apt. The other side is the manager's. That it is gone is said in the log, and changes nothing else.
+    The other side is the manager's. That it is gone is said in the log, and changes nothing else. It takes ROS's
+    bondpy, from apt.
     """
 
     def __init__(self, node: LifecycleNode) -> None:

@@ -182,7 +182,10 @@ def foxglove_messages() -> Any | None:
 
 
 def annotations_message(content: dict[str, Any], msg: Any) -> Any:
-    """A foxglove_msgs/ImageAnnotations. content: as `view.image_annotations` has it. msg: as `foxglove_messages` gives it."""
+    """Boxes and captions for Foxglove's image panel: a foxglove_msgs/ImageAnnotations.
+
+    content: as `view.image_annotations` has it. msg: as `foxglove_messages` gives it.
+    """
     points = [
         msg.PointsAnnotation(
             timestamp=_foxglove_time(each["timestamp"]),
