@@ -6,10 +6,13 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -19,14 +22,40 @@ from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import Source, find_sources
 from amtnet_ros.archive.worker import DELTA, Setup
-from amtnet_ros.bench.archive_camera import write_camera
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import CARD, find_model
 from amtnet_ros.inference.graph_file import file_hash
+from amtnet_ros.media.video import VideoWriter, open_source
 from amtnet_ros.settings import Settings
+
+SIZE, RATE = (640, 480), 30
+NOISE = 2.0
+"""Grey levels (standard deviation) of a camera's noise, which a codec has to deal with."""
+
+
+def write_camera(path: Path, clips: Sequence[str], seconds: float, seed: int) -> None:
+    """Write a video as a camera would, of so many seconds: the clips, one at least, in a random order, again and again.
+
+    Raises UserError where one cannot be read.
+    """
+    rng = np.random.default_rng(seed)
+    noise = [np.rint(rng.normal(0, NOISE, (*SIZE[::-1], 1))).astype(np.int16) for _ in range(8)]
+    count = round(seconds * RATE)
+    with VideoWriter(path, RATE) as writer:
+        for number, image in zip(range(count), _pictures(clips, rng), strict=False):
+            large = cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC) + noise[number % len(noise)]
+            writer.write(np.clip(large, 0, 255).astype(np.uint8), number / RATE)
+
+
+def _pictures(clips: Sequence[str], rng: np.random.Generator) -> Iterator[UInt8]:
+    while True:
+        for clip in rng.permutation(np.array(clips)):
+            yield from open_source(str(clip))
+
 
 NETWORK_STAGES = ("encode", "detect", "look")
 """Of a worker's time, what a GPU would take over."""
