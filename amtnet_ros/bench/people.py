@@ -20,7 +20,7 @@ from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Float32, Int64, MicroTubes
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.data.sources import read_dataset
-from amtnet_ros.evaluation.kept import detect_video
+from amtnet_ros.evaluation.detections import detect_video
 from amtnet_ros.evaluation.linking import ever_active
 from amtnet_ros.evaluation.online import IdentityErrors, IdentityScore, identity_errors, identity_score
 from amtnet_ros.inference.factory import make_engine

@@ -20,7 +20,7 @@ from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.contracts import Float32, MicroTubes, Tube
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset, spread
 from amtnet_ros.data.sources import read_dataset
-from amtnet_ros.evaluation.kept import detect_video
+from amtnet_ros.evaluation.detections import detect_video
 from amtnet_ros.inference.contract import Precision
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions

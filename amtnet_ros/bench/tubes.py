@@ -27,7 +27,7 @@ from amtnet_ros.contracts import MicroTubes
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import open_kept
+from amtnet_ros.evaluation.detections import open_kept
 from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker

@@ -20,7 +20,7 @@ from amtnet_ros.command_options import data_root_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import KeptDetections, detect_video, make_kept, open_kept
+from amtnet_ros.evaluation.detections import KeptDetections, detect_video, make_kept, open_kept
 from amtnet_ros.evaluation.report import as_json, headline, latex_rows, markdown_rows, print_tables
 from amtnet_ros.evaluation.results import Evaluation, evaluate_kept, evaluate_tubes
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
