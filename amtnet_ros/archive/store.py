@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from amtnet_ros.archive.places import absolute, filesystem, is_remote, one_line, opened, within
+from amtnet_ros.archive.places import absolute, filesystem, is_remote, one_line, opened, read_json_at, within
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
 from amtnet_ros.libraries import library
@@ -87,11 +87,7 @@ class Store:
         """`archive.json`; None where there is none yet. Raises UserError where it is broken."""
         if not self.has(ABOUT):
             return None
-        try:
-            with opened(self.where(ABOUT)) as file:
-                about: dict[str, Any] = json.load(file)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.where(ABOUT)}: cannot be read ({one_line(error)})") from error
+        about: dict[str, Any] = read_json_at(self.where(ABOUT))
         return about
 
     def write_about(self, about: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Micro-tubes of whole videos on disk, a folder of them with what they were made with, so that linking needs no network."""
+"""Micro-tubes of whole videos on disk, with what they were made with, so that linking and scoring need no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from amtnet_ros.contracts import MicroTubes
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.frame_map import FrameDetections
-from amtnet_ros.files import WholeFile, write_whole
+from amtnet_ros.files import WholeFile, read_json, write_whole
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 
@@ -144,12 +144,9 @@ class KeptDetections:
 def open_kept(folder: Path) -> KeptDetections:
     """Open what is there. Raises UserError if there is nothing."""
     manifest = folder / _MANIFEST
-    try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{folder}: no kept detections here; run `amtnet eval --model …` first") from error
-    except ValueError as error:
-        raise UserError(f"{manifest}: not JSON ({error}); delete {folder} and run the model again") from error
+    if not manifest.exists():
+        raise UserError(f"{folder}: no kept detections here; run `amtnet eval --model …` first")
+    content = read_json(manifest)
     if not isinstance(content, dict):
         raise UserError(f"{manifest}: expected a JSON object; delete {folder} and run the model again")
     return KeptDetections(folder, {str(key): str(value) for key, value in content.items()})

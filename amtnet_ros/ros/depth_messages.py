@@ -1,4 +1,4 @@
-"""Depth images and organised point clouds to metres; what is wrong with one is said in a line, and in which axes one is."""
+"""Depth images and organised point clouds to metres, and a cloud's axes; what is wrong with one is said in a line."""
 
 from __future__ import annotations
 

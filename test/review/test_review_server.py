@@ -206,7 +206,7 @@ def test_frames_of_clips_that_were_left_are_removed_and_come_again(clips: Path) 
     [
         ("{", "not JSON"),
         ('{"format": "amtnet-actions", "version": 1, "classes": ["a"], "videos": {}}', "no videos to review"),
-        (None, "cannot read"),
+        (None, "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_reviewed_is_named_in_one_line(tmp_path: Path, content: str | None, words: str) -> None:
