@@ -213,7 +213,7 @@ def parse_json(where: str, content: bytes | str, *, strict: bool = False) -> Any
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{where}: not a text file") from error
+        raise UserError(f"{where}: not a text file in UTF-8") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not JSON ({error.msg} in line {error.lineno})") from error
     except RecursionError as error:
@@ -232,4 +232,4 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise UserError(f"{constant} is not a number that can be used")
+    raise UserError(f"{constant} is not a finite number")

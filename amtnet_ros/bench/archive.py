@@ -25,6 +25,7 @@ from amtnet_ros.archive.worker import DELTA, Setup
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.command_options import json_option, model_option
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import CARD, find_model
@@ -81,14 +82,14 @@ class _Silent:
 @click.command("archive")
 @click.argument("sources", nargs=-1)
 @click.option("--camera", type=click.FloatRange(0.1), multiple=True, help="Minutes of a recording, see above.")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
+@model_option
 @click.option("--workers", "counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--rate", "rates", type=click.FloatRange(0), multiple=True, default=(0, 10), help="0: all pictures.")
 @click.option("--delta", type=click.IntRange(1), default=DELTA, show_default=True)
 @click.option("--kept", is_flag=True, help="How much is found of what all pictures and all pairs (delta 1) tell.")
 @click.option("--tubes", type=click.IntRange(0), default=0, help="Search so many synthetic tubes instead.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the synthetic tubes, and of --camera.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_archive(
     sources: tuple[str, ...],
     camera: tuple[float, ...],

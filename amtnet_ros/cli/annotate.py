@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from amtnet_ros.cli.annotate_import import import_
+from amtnet_ros.command_options import device_option
 from amtnet_ros.data.actions_file import ActionsFile
 from amtnet_ros.data.custom import read_custom
 from amtnet_ros.libraries import library
@@ -30,7 +31,7 @@ DELTA = 2
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("actions.json"), show_default=True)
 @click.option("--model", default="light", show_default=True, help="Whose tubes are the boxes: a name or a folder.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@device_option
 @click.option(
     "--person-detector",
     type=click.Path(path_type=Path),
