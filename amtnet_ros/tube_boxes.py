@@ -54,6 +54,10 @@ class TubeAssembler:
 
     history_limit: keep only the newest so many boxes of a tube; None keeps all (evaluation).
     keep_ended: whether `tubes` also gives the tubes that ended; a node that runs for days says no.
+
+        assembler = TubeAssembler()
+        for tube in assembler.add(update):  # those that ended
+            print(tube.id, tube.stamps, tube.boxes)
     """
 
     def __init__(self, history_limit: int | None = None, keep_ended: bool = True) -> None:

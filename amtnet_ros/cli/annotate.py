@@ -22,6 +22,7 @@ from amtnet_ros.review.reviewed import ReviewedFile
 from amtnet_ros.teaching.annotate import annotate as annotate_clips
 from amtnet_ros.teaching.clips import Clip, find_clips
 from amtnet_ros.teaching.people import DetectorTubes, LinkedBoxes, PeopleFinder
+from amtnet_ros.view.server import HOST, PORT, address_of
 
 DELTA = 2
 """Every second frame passes the network: boxes between are interpolated, and it takes two thirds of the time."""
@@ -79,7 +80,7 @@ def _summary(out: Path, content: ActionsFile) -> str:
 
 @click.command("review")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any that is free.")
 def review(file: Path, port: int) -> None:
     """Look at the clips of FILE (actions.json) in a browser; accept or drop them, and correct their boxes.
 
@@ -87,12 +88,12 @@ def review(file: Path, port: int) -> None:
     it.
     """
     library("werkzeug", "amtnet annotate review")
-    from amtnet_ros.review.server import HOST, ReviewApp, listen
+    from amtnet_ros.review.server import ReviewApp, listen
 
     reviewed, frames = ReviewedFile(file), FrameStore()
     try:
         server = listen(ReviewApp(reviewed, frames), port)
-        click.echo(f"{file}: {reviewed.inventory()}\nReview at http://{HOST}:{server.port}/ (Ctrl-C ends it)")
+        click.echo(f"{file}: {reviewed.inventory()}\nReview at {address_of(HOST, server.port)}/ (Ctrl-C ends it)")
         server.serve_forever()
     except KeyboardInterrupt:
         pass

@@ -79,6 +79,10 @@ class Findings(WholeOutput):
     A full disk costs the video first: it is removed, which makes room, and the tubes go on. Where even they cannot be
     written, those that were stay. say: is told that the video was given up. Raises UserError where the tubes cannot be
     written. Left by an exception, both files are discarded.
+
+        with Findings(Path("tubes.jsonl"), Path("tubes.mp4")) as findings:
+            findings.add_image(stamp, image)
+            findings.add_tubes(update, pipeline.session, dict(enumerate(pipeline.labels)), frame_id="camera")
     """
 
     def __init__(

@@ -30,6 +30,8 @@ class Filter:
     names: the classes; None for all actions, to which `other` does not belong: it has to be named. score: at least
     this. seconds: seen for at least so long.
     Tubes that the detector has not confirmed yet (TENTATIVE) are never among them.
+
+        Filter(names=["wave"], score=0.3, seconds=0.5)
     """
 
     names: Collection[str] | None = None

@@ -53,6 +53,10 @@ class RerunLog(WholeOutput):
     nothing is left of it, and what comes is ignored: `failed`.
 
     labels: the names of the classes, by label.
+
+        with RerunLog("tubes.rrd", pipeline.labels) as log:
+            log.add_image(stamp, image)
+            log.add_tubes(update)
     """
 
     def __init__(self, target: str, labels: Sequence[str], say: Say = to_stderr) -> None:

@@ -144,7 +144,7 @@ def test_a_video_may_have_no_actions_and_no_path(write):
         (changed(*NONE, "candidates", 0, "boxes", 1, [1, 2, 3]), r"candidates\[0\], boxes\[1\]: 3 numbers"),
         ('{"format": ', r"actions\.json: not JSON .* in line 1"),
         (LAYOUT[:-30], r"actions\.json: not JSON .* in line 2\d"),
-        (LAYOUT.replace("41", "NaN"), "NaN is not a number"),
+        (LAYOUT.replace("41", "NaN"), "NaN is not a finite number"),
         (LAYOUT.replace('"height": 480', '"height": 480, "width": 1'), "'width' is twice"),
         ("[]", "expected a JSON object"),
     ],

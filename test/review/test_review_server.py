@@ -223,7 +223,7 @@ def test_a_missing_clip_and_a_port_that_is_taken_are_named(actions: Path) -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"port {port} cannot be used .*--port takes another"):
+        with pytest.raises(UserError, match=f"cannot listen at 127.0.0.1, port {port} .*--port takes another"):
             CliRunner().invoke(
                 amtnet, ["annotate", "review", str(actions), "--port", str(port)], catch_exceptions=False
             )
