@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from amtnet_ros.bench.switch import Clip, clip_of, one_of_each, said_of, stream
-from amtnet_ros.boxes import iou
+from amtnet_ros.boxes import area, intersection, iou
 from amtnet_ros.contracts import Float32, Int64, MicroTubes
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.data.sources import read_dataset
@@ -94,9 +94,7 @@ def _moved(pair: MicroTubes, way: Float32) -> MicroTubes:
 
 def _covered(front: Float32, behind: Float32) -> float:
     """The share of the box behind that the box in front covers, in the pair's first frame or its second."""
-    side = np.minimum(front[:, 2:], behind[:, 2:]) - np.maximum(front[:, :2], behind[:, :2])
-    area = np.prod(behind[:, 2:] - behind[:, :2], axis=1)
-    return float((np.prod(np.maximum(side, 0), axis=1) / area).max())
+    return float((intersection(front.T, behind.T) / area(behind.T)).max())
 
 
 def _without(pair: MicroTubes, hidden: Float32) -> MicroTubes:

@@ -113,7 +113,7 @@ def look_at_people(
 
 
 def some_of_each(dataset: Dataset, most: int = OF_EACH_ACTION) -> list[str]:
-    """Training videos, at most so many of each class, evenly from the list."""
+    """Training videos, at most this many of each class, spread evenly over the list."""
     by_class: dict[int, list[str]] = {}
     for name in dataset.train:
         by_class.setdefault(dataset.videos[name].instances[0].label, []).append(name)

@@ -45,7 +45,7 @@ class LinkerOptions:
         high=1.0,
     )
     per_class_limit: int = option(
-        10, "per_class: the best so many of each class are linked.", low=1, high=1_000, offered=False
+        10, "per_class: micro-tubes of each class that are linked, at most, by score.", low=1, high=1_000, offered=False
     )
     actor_limit: int = option(32, "actor: the best so many in all are linked.", low=1, high=1_000, offered=False)
     start_score: float = option(
