@@ -56,8 +56,12 @@ class Selection:
         high=1.0,
         optional=True,
     )
-    max_per_class: int = option(10, "The best so many micro-tubes of each class are kept.", low=1, high=1_000)
-    limit: int | None = option(None, "The best so many micro-tubes in all; None: any number.", low=1, optional=True)
+    max_per_class: int = option(
+        10, "At most this many micro-tubes of each class are kept, the best.", low=1, high=1_000
+    )
+    limit: int | None = option(
+        None, "At most this many micro-tubes in all, the best; None: any number.", low=1, optional=True
+    )
     classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
