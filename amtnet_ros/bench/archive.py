@@ -18,9 +18,9 @@ from rich.table import Table
 
 from amtnet_ros.archive.archiving import Summary, archive
 from amtnet_ros.archive.engines import make_workers
-from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import Source, find_sources
+from amtnet_ros.archive.tables import Failure
 from amtnet_ros.archive.worker import DELTA, Setup
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
