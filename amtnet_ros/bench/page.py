@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amtnet_ros.bench.node_measures import READY, await_answer, cpu_seconds, play, running
+from amtnet_ros.bench.detector_process import cpu_seconds
+from amtnet_ros.bench.node_measures import READY, await_answer, play, running
 from amtnet_ros.bench.pipeline import quantiles
 from amtnet_ros.contracts import Float32
 from amtnet_ros.errors import UserError

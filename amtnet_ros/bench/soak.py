@@ -22,8 +22,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from amtnet_ros.bench.brightness_model import write_brightness_card, write_brightness_graphs
+from amtnet_ros.bench.detector_process import Footprint, detector_process, footprint
 from amtnet_ros.bench.machine import machine
-from amtnet_ros.bench.node_measures import Footprint, detector_process, footprint
 from amtnet_ros.bench.pipeline import moving_texture
 from amtnet_ros.command_options import json_option
 from amtnet_ros.contracts import UInt8
