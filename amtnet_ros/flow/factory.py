@@ -66,7 +66,7 @@ def make_flow(spec: str, working_size: tuple[int, int] = WORKING_SIZE, device: s
     """Make the engine that `spec` names, one of ENGINES; without a preset: dis:medium, brox:fast, raft:small.
 
     working_size: (width, height). device: "auto", "cpu" or "cuda:N"; `dis` knows only the CPU and ignores it.
-    Across a cut or a flash the engine answers zero flow (see flow.guard).
+    Across a cut or a flash the engine answers zero flow (see `GuardedFlow`).
     Raises UserError for an unknown engine or preset, for a device that is not there, and where torch is needed but
     not installed.
     """
