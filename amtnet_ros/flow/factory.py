@@ -70,8 +70,6 @@ def make_flow(spec: str, working_size: tuple[int, int] = WORKING_SIZE, device: s
     Raises UserError for an unknown engine or preset, for a device that is not there, and where torch is needed but
     not installed.
     """
-    from amtnet_ros.flow.factory import GuardedFlow
-
     return GuardedFlow(_make(spec, working_size, device))
 
 
