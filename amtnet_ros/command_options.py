@@ -97,6 +97,9 @@ def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+model_option = click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 precision_option = setting_option(TABLE["precision"])
 data_root_option = click.option(
     "--data-root",

@@ -1,11 +1,13 @@
-"""Files and folders that appear whole or not at all, and where this package keeps what it can make again."""
+"""Files and folders that appear whole or not at all; JSON read; where this package keeps what it can make again."""
 
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import shutil
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -180,24 +182,54 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
 
 
-def read_json(path: Path, most: int = 1 << 26) -> Any:
-    """What a JSON file in UTF-8 holds. Raises UserError, naming the file and what is wrong with it.
+def read_json(path: Path, most: int = 1 << 26, *, strict: bool = False) -> Any:
+    """What a JSON file in UTF-8 holds; one called .gz is unpacked. See `parse_json`.
 
-    most: bytes that it may have; a device or a pipe, which never ends, is no file.
+    most: bytes that it may have; a device or a pipe, which never ends, is no file. Raises UserError, naming the file
+    and what is wrong with it.
     """
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path}: is no file")
         if (size := path.stat().st_size) > most:
             raise UserError(f"{path}: has {size / 1e6:.0f} MB, more than the {most / 1e6:.0f} MB that it may have")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return parse_json(str(path), content, strict=strict)
+
+
+def parse_json(where: str, content: bytes | str, *, strict: bool = False) -> Any:
+    """What JSON in UTF-8 says. Raises UserError that begins with where it stands, and says what is wrong with it.
+
+    strict: refuse a key that is twice in an object, of which one would be lost, and NaN and infinity.
+    """
+    checks: dict[str, Any] = {"object_pairs_hook": _unique_keys, "parse_constant": _refuse} if strict else {}
+    try:
+        text = content.decode() if isinstance(content, bytes) else content
+        return json.loads(text, **checks)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file") from error
+        raise UserError(f"{where}: not a text file in UTF-8") from error
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON ({error.msg} in line {error.lineno})") from error
+        raise UserError(f"{where}: not JSON ({error.msg} in line {error.lineno})") from error
     except RecursionError as error:
-        raise UserError(f"{path}: not JSON that can be read (nested too deeply)") from error
+        raise UserError(f"{where}: not JSON that can be read (nested too deeply)") from error
     except ValueError as error:
-        raise UserError(f"{path}: not JSON that can be read (a number of too many digits)") from error
+        raise UserError(f"{where}: not JSON that can be read (a number of too many digits)") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise UserError(f"{twice!r} is twice in the same object; one of the two would be lost")
+    return result
+
+
+def _refuse(constant: str) -> None:
+    raise UserError(f"{constant} is not a finite number")

@@ -18,9 +18,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import FlowEngine
 from amtnet_ros.flow.factory import make_flow
 from amtnet_ros.flow.motion import Motion
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import FlowCard, ModelCard
-from amtnet_ros.inference.contract import Encoded, Engine, Precision, Selection
+from amtnet_ros.inference.contract import ActorEngine, Encoded, Engine, Precision, Selection
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.settings import PipelineOptions
 from amtnet_ros.stream import AdaptiveDelta, Admission, FrameStream, PairMaker, SceneCuts, frames_between

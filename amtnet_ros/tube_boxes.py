@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtnet_ros.contracts import Float32, Tube
+from amtnet_ros.contracts import Float32, Tube, TubeState, TubeUpdate
 
 
 class Box(NamedTuple):
@@ -47,3 +47,51 @@ def grow(boxes: list[Box], tube: Tube, limit: int | None = None) -> None:
     boxes += new
     if limit is not None:
         del boxes[: max(0, len(boxes) - limit)]
+
+
+class TubeAssembler:
+    """Keeps every tube's boxes, as of the newest update.
+
+    history_limit: keep only the newest so many boxes of a tube; None keeps all (evaluation).
+    keep_ended: whether `tubes` also gives the tubes that ended; a node that runs for days says no.
+
+        assembler = TubeAssembler()
+        for tube in assembler.add(update):  # those that ended
+            print(tube.id, tube.stamps, tube.boxes)
+    """
+
+    def __init__(self, history_limit: int | None = None, keep_ended: bool = True) -> None:
+        if history_limit is not None and history_limit < 1:
+            raise ValueError(f"a history of {history_limit} boxes holds no tube")
+        self.history_limit = history_limit
+        self.keep_ended = keep_ended
+        self._newest: dict[int, Tube] = {}
+        self._boxes: dict[int, list[Box]] = {}
+
+    def add(self, update: TubeUpdate) -> tuple[Tube, ...]:
+        """Take in one update; returns, whole, the tubes that ended in it."""
+        ended = []
+        for tube in update.tubes:
+            self._newest[tube.id] = tube
+            grow(self._boxes.setdefault(tube.id, []), tube, self.history_limit)
+            if tube.state == TubeState.ENDED:
+                ended.append(_whole(tube, self._boxes[tube.id]))
+                if not self.keep_ended:
+                    del self._newest[tube.id], self._boxes[tube.id]
+        return tuple(ended)
+
+    def tubes(self, min_frames: int = 1) -> tuple[Tube, ...]:
+        """All tubes with at least so many boxes, whole, by id. The release evaluates those of 4 and more."""
+        long_enough = sorted(key for key, boxes in self._boxes.items() if len(boxes) >= min_frames)
+        return tuple(_whole(self._newest[key], self._boxes[key]) for key in long_enough)
+
+
+def _whole(newest: Tube, boxes: list[Box]) -> Tube:
+    """The newest state of a tube, with all its boxes."""
+    return newest._replace(
+        frames=np.array([box.frame for box in boxes], np.int64),
+        stamps=np.array([box.stamp for box in boxes], np.int64),
+        boxes=np.array([box.box for box in boxes], np.float32).reshape(-1, 4),
+        scores=np.array([box.score for box in boxes], np.float32),
+        interpolated=np.array([box.interpolated for box in boxes], np.bool_),
+    )

@@ -70,7 +70,7 @@ def write_real_actor(path: Path, n_answers: int, seed: int = 0) -> None:
     import torch
     from torch import Tensor
 
-    from amtnet_ros.model.actor_stream import MEMORY, ActorStream, Look, ready_to_run
+    from amtnet_ros.deploy.actor_graph import MEMORY, ActorStream, Look, ready_to_run
     from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
 
     class OfBytes(ActorStream):

@@ -118,7 +118,7 @@ def test_the_cache_is_where_the_user_says(tmp_path, monkeypatch):
     ("content", "complaint"),
     [
         (None, "cannot be read (No such file or directory)"),
-        (b"\xff\xfe", "not a text file"),
+        (b"\xff\xfe", "not a text file in UTF-8"),
         (b'{\n"a": }', "not JSON (Expecting value in line 2)"),
     ],
 )

@@ -12,7 +12,7 @@ from amtnet_ros.actors.crops import cut, is_visible, square_around, whole_view
 from amtnet_ros.actors.memory import Answer, Memory, Person
 from amtnet_ros.actors.schedule import Schedule
 from amtnet_ros.contracts import Float32, Frame, UInt8
-from amtnet_ros.inference.actor_contract import ActorEngine
+from amtnet_ros.inference.contract import ActorEngine
 
 log = logging.getLogger(__name__)
 

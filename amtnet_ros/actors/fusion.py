@@ -38,7 +38,7 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """The numbers of the rule, chosen on groups held out of the training clips (`evaluation.fusion`).
+    """The numbers of the rule, chosen on groups held out of the training clips (`evaluation.actor_moments`).
 
     w_light, w_taught, w_names: weights of the two-stream network, of the stream's own answers, and of its names; they
     sum to 1. temperature: above 1 the answers become less certain. other: what is added to the logarithm of `other`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import read_json
 
 FOLDER = Path(__file__).parent
 
@@ -32,7 +32,7 @@ def kinetics_names() -> tuple[str, ...]:
 @cache
 def names_of_actions() -> dict[str, tuple[int, ...]]:
     """J-HMDB's actions → the indices of the names that mean the same; none for three of them. A judgement."""
-    table = json.loads((FOLDER / "kinetics_to_actions.json").read_text(encoding="utf-8"))
+    table = read_json(FOLDER / "kinetics_to_actions.json")
     index = {name: i for i, name in enumerate(kinetics_names())}
     return {action: tuple(index[name] for name in names) for action, names in table.items()}
 

@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from amtnet_ros.archive.engines import Workers
-from amtnet_ros.archive.failures import Failure, Identity, write_failures
 from amtnet_ros.archive.index import write_index
-from amtnet_ros.archive.joining import join
-from amtnet_ros.archive.pieces import Piece, cut
+from amtnet_ros.archive.pieces import Piece, cut, join
 from amtnet_ros.archive.places import is_remote
 from amtnet_ros.archive.recording import Recording
 from amtnet_ros.archive.sources import Source
 from amtnet_ros.archive.store import ABOUT, PARQUET, PIECES, TUBES, Store
-from amtnet_ros.archive.tables import read_piece, recording_table
+from amtnet_ros.archive.tables import Failure, Identity, read_piece, recording_table, write_failures
 from amtnet_ros.archive.worker import FoundRecordings, Setup, Watched
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import PARTIAL

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from amtnet_ros.archive.database import connect, literal
-from amtnet_ros.archive.store import INDEX, TUBES, Store
+from amtnet_ros.archive.store import INDEX, TUBES, Store, connect, literal
 
 FLAT = """
     SELECT said.label AS label, second, said.score AS score, key, tube, people, size,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from amtnet_ros.archive.places import content_key, files_below, one_line, opened, within
+from amtnet_ros.archive.places import content_key, files_below, one_line, opened, read_json_at, within
 from amtnet_ros.archive.recording import SECOND, Picture, Recording, key_of
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
@@ -89,11 +88,10 @@ def _load(picture: dict[str, Any], stamp: int) -> tuple[int, UInt8]:
 
 def _info(place: str) -> dict[str, Any]:
     where = within(place, INFO)
+    info: dict[str, Any] = read_json_at(where)
     try:
-        with opened(where) as file:
-            info: dict[str, Any] = json.load(file)
         version, _ = info["codebase_version"], info["features"].items()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where}: says nothing of a LeRobot data set ({one_line(error)})") from error
     if not version.startswith(("v2", "v3")):
         raise UserError(f"{place}: a LeRobot data set of version {version}; versions 2 and 3 are understood")

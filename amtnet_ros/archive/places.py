@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import parse_json
 from amtnet_ros.libraries import library
 
 SAMPLES = 16
@@ -66,6 +67,12 @@ def opened(place: str) -> IO[bytes]:
     on, path = filesystem(place)
     file: IO[bytes] = on.open(path, "rb")
     return file
+
+
+def read_json_at(place: str) -> Any:
+    """What a JSON file holds. Raises UserError where it cannot be read, or is no JSON."""
+    with reported(place), opened(place) as file:
+        return parse_json(place, file.read())
 
 
 def files_below(place: str) -> list[str]:

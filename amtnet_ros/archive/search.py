@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amtnet_ros.archive.database import connect, literal
 from amtnet_ros.archive.index import search_space
 from amtnet_ros.archive.moment import Moment
 from amtnet_ros.archive.query import Wanted, labels_meant
 from amtnet_ros.archive.recording import SECOND
-from amtnet_ros.archive.store import ABOUT, TUBES, Store
+from amtnet_ros.archive.store import ABOUT, TUBES, Store, connect, literal
 from amtnet_ros.archive.tables import tubes_of
 from amtnet_ros.archive.tube import ArchivedTube
 from amtnet_ros.errors import UserError

@@ -11,11 +11,12 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from amtnet_ros.archive.places import absolute, filesystem, is_remote, one_line, opened, within
+from amtnet_ros.archive.places import absolute, filesystem, is_remote, one_line, opened, read_json_at, within
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
 from amtnet_ros.libraries import library
@@ -86,11 +87,7 @@ class Store:
         """`archive.json`; None where there is none yet. Raises UserError where it is broken."""
         if not self.has(ABOUT):
             return None
-        try:
-            with opened(self.where(ABOUT)) as file:
-                about: dict[str, Any] = json.load(file)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.where(ABOUT)}: cannot be read ({one_line(error)})") from error
+        about: dict[str, Any] = read_json_at(self.where(ABOUT))
         return about
 
     def write_about(self, about: dict[str, Any]) -> None:
@@ -100,3 +97,22 @@ class Store:
             path.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
         self.write(write, ABOUT)
+
+
+@contextmanager
+def connect(place: str) -> Iterator[Any]:
+    """A connection that reads local files, and those of the place's file system. DuckDB's errors become UserError."""
+    duckdb = library("duckdb", "searching an archive")
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be printed amid what is asked for
+        if is_remote(place):
+            connection.register_filesystem(filesystem(place)[0])
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise UserError(f"{place}: cannot be searched ({one_line(error)})") from error
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from amtnet_ros.actors.fusion import Joined
 from amtnet_ros.actors.memory import Answer
 from amtnet_ros.actors.names import kinetics_names
-from amtnet_ros.archive.seconds import Seconds
-from amtnet_ros.archive.tube import ArchivedTube, boxes_as_arrays
+from amtnet_ros.archive.tube import ArchivedTube, Seconds, boxes_as_arrays
 from amtnet_ros.contracts import TubeState, TubeUpdate, UInt8
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.tube_boxes import Box, grow

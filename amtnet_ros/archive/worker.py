@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 
-from amtnet_ros.archive.joining import Mark, WatchedPiece
-from amtnet_ros.archive.pieces import Piece
+from amtnet_ros.archive.pieces import Mark, Piece, WatchedPiece
 from amtnet_ros.archive.places import is_remote, one_line
 from amtnet_ros.archive.recording import SECOND, Picture, Recording, thinned
 from amtnet_ros.archive.sources import Source, pictures_of, recordings_in
@@ -21,8 +20,7 @@ from amtnet_ros.archive.videos import PATIENCE
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.factory import make_flow
-from amtnet_ros.inference.actor_contract import ActorEngine
-from amtnet_ros.inference.contract import Engine, Precision
+from amtnet_ros.inference.contract import ActorEngine, Engine, Precision
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 

@@ -6,27 +6,57 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from amtnet_ros.archive.archiving import Summary, archive
 from amtnet_ros.archive.engines import make_workers
-from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import Source, find_sources
+from amtnet_ros.archive.tables import Failure
 from amtnet_ros.archive.worker import DELTA, Setup
-from amtnet_ros.bench.archive_camera import write_camera
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.bench.archive_search import search_times
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.command_options import json_option, model_option
+from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import CARD, find_model
 from amtnet_ros.inference.graph_file import file_hash
+from amtnet_ros.media.video import VideoWriter, open_source
 from amtnet_ros.settings import Settings
+
+SIZE, RATE = (640, 480), 30
+NOISE = 2.0
+"""Grey levels (standard deviation) of a camera's noise, which a codec has to deal with."""
+
+
+def write_camera(path: Path, clips: Sequence[str], seconds: float, seed: int) -> None:
+    """Write a video as a camera would, of so many seconds: the clips, one at least, in a random order, again and again.
+
+    Raises UserError where one cannot be read.
+    """
+    rng = np.random.default_rng(seed)
+    noise = [np.rint(rng.normal(0, NOISE, (*SIZE[::-1], 1))).astype(np.int16) for _ in range(8)]
+    count = round(seconds * RATE)
+    with VideoWriter(path, RATE) as writer:
+        for number, image in zip(range(count), _pictures(clips, rng), strict=False):
+            large = cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC) + noise[number % len(noise)]
+            writer.write(np.clip(large, 0, 255).astype(np.uint8), number / RATE)
+
+
+def _pictures(clips: Sequence[str], rng: np.random.Generator) -> Iterator[UInt8]:
+    while True:
+        for clip in rng.permutation(np.array(clips)):
+            yield from open_source(str(clip))
+
 
 NETWORK_STAGES = ("encode", "detect", "look")
 """Of a worker's time, what a GPU would take over."""
@@ -52,14 +82,14 @@ class _Silent:
 @click.command("archive")
 @click.argument("sources", nargs=-1)
 @click.option("--camera", type=click.FloatRange(0.1), multiple=True, help="Minutes of a recording, see above.")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
+@model_option
 @click.option("--workers", "counts", type=click.IntRange(1), multiple=True, default=(1, 2), show_default=True)
 @click.option("--rate", "rates", type=click.FloatRange(0), multiple=True, default=(0, 10), help="0: all pictures.")
 @click.option("--delta", type=click.IntRange(1), default=DELTA, show_default=True)
 @click.option("--kept", is_flag=True, help="How much is found of what all pictures and all pairs (delta 1) tell.")
 @click.option("--tubes", type=click.IntRange(0), default=0, help="Search so many synthetic tubes instead.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the synthetic tubes, and of --camera.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_archive(
     sources: tuple[str, ...],
     camera: tuple[float, ...],

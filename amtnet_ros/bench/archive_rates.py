@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amtnet_ros.archive.database import connect, literal
-from amtnet_ros.archive.store import TUBES, Store
+from amtnet_ros.archive.store import TUBES, Store, connect, literal
 from amtnet_ros.archive.tables import read_tubes
 from amtnet_ros.archive.tube import ArchivedTube
 from amtnet_ros.boxes import iou

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from amtnet_ros.actors.names import kinetics_names
-from amtnet_ros.archive.database import connect, literal
 from amtnet_ros.archive.query import Wanted
 from amtnet_ros.archive.search import Archive
+from amtnet_ros.archive.store import connect, literal
 
 TUBES_A_RECORDING, SECONDS, LABELS_A_SECOND = 1000, 6, 8
 REPEATS = 5

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.pipeline import WARM_UP, moving_texture, quantiles
-from amtnet_ros.command_options import precision_option
+from amtnet_ros.command_options import device_option, json_option, model_option, precision_option
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.inference.contract import Precision
 from amtnet_ros.inference.factory import make_engine
@@ -27,13 +27,13 @@ SIZE = (640, 480)
 
 
 @click.command("cameras")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@model_option
+@device_option
 @precision_option
 @click.option("--cameras", "counts", type=click.IntRange(1, 64), multiple=True, default=(1, 2, 4), show_default=True)
 @click.option("--delta", type=click.IntRange(1, 64), default=1, show_default=True, help="Frames between a pair's two.")
 @click.option("--frames", type=click.IntRange(5), default=40, show_default=True, help="Timed of each camera.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_cameras(
     model: str, device: str, precision: Precision, counts: tuple[int, ...], delta: int, frames: int, as_json: bool
 ) -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.pipeline import moving_texture, quantiles
+from amtnet_ros.command_options import device_option, json_option, model_option
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, cache_folder
@@ -56,16 +57,16 @@ class Candidate:
 
 
 @click.command("engines")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
+@model_option
 @click.option("--trunk", help="Instead of a model: a two-stream network of this trunk with random weights, e.g. vgg16.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@device_option
 @click.option(
     "--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the engines; 0 is one a core."
 )
 @click.option("--pairs", type=click.IntRange(3), default=40, show_default=True, help="Timed of each candidate.")
 @click.option("--size", default="640x480", show_default=True, help="Width x height of the frames.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the bars to this PNG.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_engines(
     model: str,
     trunk: str | None,

@@ -28,7 +28,7 @@ from amtnet_ros.bench.synthetic_flow import (
     photometric_error,
     samples,
 )
-from amtnet_ros.command_options import data_root_option
+from amtnet_ros.command_options import data_root_option, json_option
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
@@ -57,7 +57,7 @@ Pair = tuple[UInt8, UInt8]
 )
 @click.option("--seconds", type=click.FloatRange(0.05), default=1.0, show_default=True, help="Spent on each timing.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @data_root_option
 def bench_flow(
     engines: tuple[str, ...],

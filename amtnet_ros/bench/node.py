@@ -10,19 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.command_options import device_option, json_option, model_option
 
 IDLE_SECONDS = 10.0
 
 
 @click.command("node")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@model_option
+@device_option
 @click.option(
     "--size", "sizes", multiple=True, default=("640x480", "1920x1080"), show_default=True, help="Of the images."
 )
 @click.option("--rate", type=click.FloatRange(1, 120), default=10.0, show_default=True, help="Images a second.")
 @click.option("--images", type=click.IntRange(20), default=100, show_default=True, help="How many are timed a size.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_node(model: str, device: str, sizes: tuple[str, ...], rate: float, images: int, as_json: bool) -> None:
     """Latency from an image's stamp to the receipt of its tubes, the node's share of it, and its CPU time while idle.
 

@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
-from amtnet_ros.command_options import precision_option
+from amtnet_ros.command_options import device_option, json_option, model_option, precision_option
 from amtnet_ros.contracts import Float32, TubeState, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.contract import EngineName, Precision
@@ -32,8 +32,8 @@ WARM_UP = 12
 
 
 @click.command("pipeline")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@model_option
+@device_option
 @click.option("--engine", type=click.Choice(["auto", "onnxruntime", "torch"]), default="auto", show_default=True)
 @precision_option
 @click.option(
@@ -51,7 +51,7 @@ WARM_UP = 12
 )
 @click.option("--size", default="640x480", show_default=True, help="Width x height of what is shown.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_pipeline(
     model: str,
     device: str,

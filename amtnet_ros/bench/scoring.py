@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import tempfile
 import time
@@ -18,7 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from amtnet_ros.command_options import data_root_option
+from amtnet_ros.bench.machine import processor
+from amtnet_ros.command_options import data_root_option, json_option
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
@@ -34,7 +34,7 @@ _Result = TypeVar("_Result")
 @click.command("eval")
 @click.option("--tubes", "n_tubes", type=click.IntRange(1), default=5000, show_default=True, help="Tubes to score.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @data_root_option
 def bench_eval(n_tubes: int, seed: int, as_json: bool, data_root: Path) -> None:
     """Score random tubes near the UCF-101-24 annotations: 24 classes, 11 thresholds, both definitions, one core."""
@@ -50,7 +50,7 @@ def bench_eval(n_tubes: int, seed: int, as_json: bool, data_root: Path) -> None:
     seconds = {"read ground truth": read_truth, "read tubes": read_file, **scoring}
     total = sum(seconds.values())
     record = {
-        "machine": f"{_cpu()}, 1 of {os.cpu_count()} cores",
+        "machine": f"{processor()}, 1 of {os.cpu_count()} cores",
         "videos": len(ground_truth.test),
         "tubes": len(tubes),
         "boxes": sum(len(tube.boxes) for tube in tubes),
@@ -84,14 +84,6 @@ def _timed(work: Callable[[], _Result]) -> tuple[_Result, float]:
     before = time.perf_counter()
     result = work()
     return result, time.perf_counter() - before
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def _print(record: dict[str, object]) -> None:

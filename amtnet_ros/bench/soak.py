@@ -25,6 +25,7 @@ from amtnet_ros.bench.brightness_model import write_brightness_card, write_brigh
 from amtnet_ros.bench.detector_process import Footprint, detector_process, footprint
 from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.pipeline import moving_texture
+from amtnet_ros.command_options import json_option
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.media.video import open_source
@@ -89,7 +90,7 @@ def _known(kinds: tuple[str, ...]) -> tuple[str, ...]:
 @click.option("--every", type=click.IntRange(1), default=60, show_default=True, help="Images between two faults.")
 @click.option("--fault", "kinds", multiple=True, help="Only faults of this kind; may be given several times.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the faults, their order and their times.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_soak(
     clips: tuple[Path, ...],
     steps: int,

@@ -16,11 +16,11 @@ from rich.progress import track
 from rich.table import Table
 
 from amtnet_ros.boxes import iou
-from amtnet_ros.command_options import data_root_option, precision_option
+from amtnet_ros.command_options import data_root_option, device_option, json_option, model_option, precision_option
 from amtnet_ros.contracts import Float32, MicroTubes, Tube
 from amtnet_ros.data.annotations import AnnotatedVideo, Dataset, spread
 from amtnet_ros.data.sources import read_dataset
-from amtnet_ros.evaluation.kept import detect_video
+from amtnet_ros.evaluation.detections import detect_video
 from amtnet_ros.inference.contract import Precision
 from amtnet_ros.inference.factory import make_engine
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
@@ -57,8 +57,8 @@ class Switch:
 
 
 @click.command("switch")
-@click.option("--model", default="light", show_default=True, help="Name or folder of the model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@model_option
+@device_option
 @precision_option
 @click.option("--delta", type=click.IntRange(1, 64), default=4, show_default=True, help="Frames between a pair's two.")
 @click.option("--clips", type=click.IntRange(2), default=42, show_default=True, help="J-HMDB-21 clips, spread evenly.")
@@ -66,7 +66,7 @@ class Switch:
 @click.option("--seconds", type=float, multiple=True, default=(2.0, 5.0, 20.0, 60.0), help="Of the first action.")
 @click.option("--memory", type=float, multiple=True, default=(0.0, 0.5, 1.0, 2.0), help="link.class_memory, seconds.")
 @click.option("--margin", type=float, multiple=True, default=(0.0, 0.05, 0.1), help="link.label_margin.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @data_root_option
 def bench_switch(
     model: str,

@@ -35,13 +35,13 @@ from amtnet_ros.data.groups import read_field_groups
 from amtnet_ros.data.people import SEGMENT
 from amtnet_ros.data.ucf101_24 import read_ucf101_24
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile, cache_folder, write_whole
+from amtnet_ros.files import WholeFile, cache_folder, read_json, write_whole
 from amtnet_ros.inference.card import ACTOR, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
-from amtnet_ros.teaching.answers import Answers, Float64
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
+from amtnet_ros.teaching.layer import Answers, Float64
 from amtnet_ros.teaching.lesson import Lesson, TaughtClip, probabilities, rows_of, teach
 from amtnet_ros.teaching.people import DetectorTubes, PersonTube
 from amtnet_ros.teaching.taught_clips import WAYS, WHOLE_WAYS
@@ -197,7 +197,7 @@ def _of_ucf(folder: Path) -> Iterator[StudyClip]:
 
 
 def _of_people(folder: Path) -> Iterator[StudyClip]:
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))["classes"]
+    names = read_json(folder / "names.json")["classes"]
     with np.load(folder / "segments.npz", allow_pickle=False) as file:
         columns = [file[key] for key in ("seg_file", "seg_pos", "seg_clip", "kept_out")]
     for number, position, name, kept_out in zip(*columns, strict=True):

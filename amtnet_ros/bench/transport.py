@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amtnet_ros.bench.machine import machine
+from amtnet_ros.command_options import json_option
 from amtnet_ros.errors import UserError
 
 Way = Literal["best effort", "reliable", "compressed"]
@@ -28,7 +29,7 @@ FAREWELL = 2.0  # seconds for the last images
 @click.option("--size", "sizes", multiple=True, default=("1920x1080", "2560x1440", "3840x2160"), show_default=True)
 @click.option("--rate", type=click.FloatRange(1, 120), default=5.0, show_default=True, help="Images a second.")
 @click.option("--images", type=click.IntRange(5), default=60, show_default=True, help="How many are sent.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def bench_transport(sizes: tuple[str, ...], rate: float, images: int, as_json: bool) -> None:
     """Images from a player to a subscriber in another process, neither of which does anything else.
 

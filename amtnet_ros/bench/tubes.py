@@ -22,12 +22,12 @@ from amtnet_ros.bench.machine import machine
 from amtnet_ros.bench.noisy_truth import Noise, NoisyPair, noisy_pairs, perfect_tubes
 from amtnet_ros.bench.people import people
 from amtnet_ros.bench.plain_linker import PlainLinker
-from amtnet_ros.command_options import data_root_option
+from amtnet_ros.command_options import data_root_option, json_option
 from amtnet_ros.contracts import MicroTubes
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import open_kept
+from amtnet_ros.evaluation.detections import open_kept
 from amtnet_ros.evaluation.tubes import Float64
 from amtnet_ros.evaluation.video_map import VideoMap
 from amtnet_ros.tubes import PAPER, LinkerOptions, TubeLinker
@@ -80,7 +80,7 @@ PARTS = ("speed", "day", "linking", "people")
 )
 @click.option("--model", default="light", show_default=True, help="Name or folder of the model that sees `people`.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @data_root_option
 def bench_tubes(
     parts: tuple[str, ...],

@@ -12,12 +12,11 @@ from rich.console import Console
 
 from amtnet_ros.data.actions_file import ActionsFile, write_actions_file
 from amtnet_ros.errors import UserError
-from amtnet_ros.formats.actions import ImportedVideo
+from amtnet_ros.formats.actions import ImportedVideo, as_actions_file
 from amtnet_ros.formats.ava import read_action_list, read_ava
 from amtnet_ros.formats.coco import read_coco
 from amtnet_ros.formats.cvat import read_cvat
 from amtnet_ros.formats.label_studio import read_label_studio
-from amtnet_ros.formats.layout import as_actions_file
 from amtnet_ros.formats.videos import VideoFolder
 from amtnet_ros.formats.yolo import read_names, read_yolo
 

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from amtnet_ros.archive.archiving import Summary, archive
 from amtnet_ros.archive.engines import Workers, make_workers
-from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import find_sources
+from amtnet_ros.archive.tables import Failure
 from amtnet_ros.archive.worker import DELTA, Setup
 from amtnet_ros.command_options import settings_from, settings_options
 from amtnet_ros.inference.card import CARD, find_model, read_card

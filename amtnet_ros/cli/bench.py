@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-# what → (module:attribute of the click command, one line of help)
+from amtnet_ros.cli.commands import LazyGroup
+
 BENCHES: dict[str, tuple[str, str]] = {
     "pipeline": ("amtnet_ros.bench.pipeline:bench_pipeline", "Frames a second and milliseconds a stage."),
     "engines": ("amtnet_ros.bench.engines:bench_engines", "Engines side by side, against the published way."),
@@ -30,30 +29,16 @@ BENCHES: dict[str, tuple[str, str]] = {
 DEFAULT = "pipeline"
 
 
-class BenchGroup(click.Group):
-    """A group that lists its commands without importing them, and runs DEFAULT where none is named."""
+class BenchGroup(LazyGroup):
+    """Where no bench is named, it runs DEFAULT."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         named = next((arg for arg in args if not arg.startswith("-")), None)
-        if named not in BENCHES and DEFAULT in BENCHES and not {"-h", "--help"} & set(args):
+        if named not in self.table and not {"-h", "--help"} & set(args):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(BENCHES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in BENCHES:
-            return None
-        module, attribute = BENCHES[cmd_name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (_, help_line) in BENCHES.items()])
-
-
-@click.group(cls=BenchGroup)
+@click.group(cls=BenchGroup, table=BENCHES)
 def bench() -> None:
     """Measure how fast the parts are."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from amtnet_ros import __version__
 from amtnet_ros.libraries import missing
 
-# name → (module:attribute of the click command, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("amtnet_ros.cli.run:run", "Find action tubes in a video or a webcam, without ROS."),
     "archive": ("amtnet_ros.cli.archive:archive_command", "Find action tubes in many recordings, and keep them."),
@@ -35,27 +36,34 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group that lists its commands without importing them."""
+    """A group that lists its commands without importing them.
+
+    table: name → (module:attribute of the click command, one line of help).
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
+        module, attribute = self.table[cmd_name][0].split(":")
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
         except ImportError as error:
-            raise missing(error, f"amtnet {cmd_name}") from error
+            raise missing(error, f"{ctx.command_path} {cmd_name}") from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in self.table.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="amtnet")
 def amtnet() -> None:
     """Online action tubes: Two-Stream AMTnet."""

@@ -16,11 +16,11 @@ from rich.progress import track
 
 from amtnet_ros.cli.eval_field import field
 from amtnet_ros.cli.eval_persons import persons
-from amtnet_ros.command_options import data_root_option, precision_option
+from amtnet_ros.command_options import data_root_option, device_option, precision_option
 from amtnet_ros.data.annotations import Dataset, spread
 from amtnet_ros.data.sources import SOURCES, read_dataset
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import KeptDetections, detect_video, make_kept, open_kept
+from amtnet_ros.evaluation.detections import KeptDetections, detect_video, make_kept, open_kept
 from amtnet_ros.evaluation.report import as_json, headline, latex_rows, markdown_rows, print_tables
 from amtnet_ros.evaluation.results import Evaluation, evaluate_kept, evaluate_tubes
 from amtnet_ros.evaluation.tube_file import read_tubes, write_tubes
@@ -63,7 +63,7 @@ def report_options(function: _Function) -> _Function:
 @click.option("--split", type=int, help="Split of the data set.")
 @click.option("--delta", type=click.IntRange(1), help="Distance of a pair in frames; default the model's.")
 @click.option("--flow", help="Flow engine, e.g. dis:fast; default the model's.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@device_option
 @precision_option
 @click.option("--record", is_flag=True, help="Write the scores into the model's card, for the precision that ran.")
 @click.option("--detections", type=click.Path(path_type=Path), help="Where detections are kept; default runs/eval/….")

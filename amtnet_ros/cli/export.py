@@ -85,10 +85,12 @@ def quantise(model: str, dataset: str, clips: int, frames: int, data_root: Path)
     "out of the stream's training, which takes some minutes.",
 )
 @click.option(
-    "--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True, help="Decoded frames."
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Decoded frames, as `amtnet train` keeps them. Default: training/ in $AMTNET_CACHE or ~/.cache/amtnet_ros.",
 )
 @data_root_option
-def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path, data_root: Path) -> None:
+def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path | None, data_root: Path) -> None:
     """Give MODEL (a name or a folder) the actor stream of CHECKPOINT, in floats and in 8 bits.
 
     Its 8-bit ranges are set by people that it was taught by. The rule joins its answers and the two-stream network's.
@@ -97,6 +99,7 @@ def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path, data
     from amtnet_ros.data.actor_tracks import few_of_each, read_tracks
     from amtnet_ros.data.jpeg_store import JpegStore
     from amtnet_ros.deploy.actor_export import UNCHOSEN, add_actor, choose_card_rule, read_rule, read_trained_actor
+    from amtnet_ros.files import cache_folder
     from amtnet_ros.inference.card import find_model
     from amtnet_ros.model.movinet import IMAGE_SIZE
 
@@ -105,7 +108,8 @@ def add_actor(model: str, checkpoint: Path, rule: Path | None, cache: Path, data
     tracks = read_tracks(data_root, data["split"], data["held_out"], seed)
     people = few_of_each(tracks.learnt, 1)
     held_out = [] if rule else few_of_each([one for one in tracks.held_out if is_plain(one)], OF_EACH_CLASS)
-    store = JpegStore(cache / "jpeg", {one.video: tracks.videos[one.video] for one in (*people, *held_out)})
+    decoded = (cache or cache_folder() / "training") / "jpeg"
+    store = JpegStore(decoded, {one.video: tracks.videos[one.video] for one in (*people, *held_out)})
     store.fill()
 
     def shown(persons: Sequence[PersonTrack], what: str = "watching people held out") -> Iterable[PersonTrack]:

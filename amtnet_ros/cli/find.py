@@ -8,8 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from amtnet_ros.archive.clips import write_clips, write_contact_sheet
-from amtnet_ros.archive.lists import write_bag_list, write_lerobot_list
+from amtnet_ros.archive.clips import write_bag_list, write_clips, write_contact_sheet, write_lerobot_list
 from amtnet_ros.archive.moment import Moment, moments_of
 from amtnet_ros.archive.query import Wanted, parse_between, parse_people
 from amtnet_ros.archive.search import Archive

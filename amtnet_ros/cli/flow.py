@@ -15,9 +15,8 @@ from rich.progress import track
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import check_distinct, is_utf8, whole_folder, write_whole
-from amtnet_ros.flow.colour import picture
 from amtnet_ros.flow.contract import WORKING_SIZE, FlowEngine
-from amtnet_ros.flow.encoding import encode_flow
+from amtnet_ros.flow.encoding import encode_flow, picture
 from amtnet_ros.flow.factory import ENGINES, make_flow
 from amtnet_ros.media.video import Source, VideoWriter, files_of, open_source
 

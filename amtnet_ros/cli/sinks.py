@@ -18,9 +18,9 @@ from amtnet_ros.media.drawing import Style
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.findings import Findings
 from amtnet_ros.pipeline import Pipeline
-from amtnet_ros.view.desktop import shown
 from amtnet_ros.view.live import LiveView
 from amtnet_ros.view.rerun_log import RerunLog
+from amtnet_ros.view.server import shown
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, track
 
+from amtnet_ros.command_options import device_option
 from amtnet_ros.contracts import NOBODY, OTHER
 from amtnet_ros.data.actions_file import NONE
 from amtnet_ros.data.annotations import Dataset
@@ -20,8 +21,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.files import cache_folder
 from amtnet_ros.inference.card import ACTOR, ActorCard, ModelCard, find_model, read_card
 from amtnet_ros.inference.factory import make_actor_engine
-from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import read_people
+from amtnet_ros.teaching.layer import Answers
 from amtnet_ros.teaching.lesson import Lesson, Rows, TaughtClip, rows_of
 from amtnet_ros.teaching.report import Counts, count, draw_confusion, table_of
 
@@ -31,7 +32,7 @@ from amtnet_ros.teaching.report import Counts, count, draw_confusion, table_of
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The model folder to write.")
 @click.option("--model", default="light", show_default=True, help="The model to teach: a name or a folder.")
 @click.option("--keep", is_flag=True, help="It goes on naming the actions that it knows.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:N or tensorrt:N.")
+@device_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of how clips are looked at and held out.")
 @click.option("--overwrite", is_flag=True, help="Replace a model folder that is there.")
 @click.option(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import write_whole
+from amtnet_ros.files import read_json, write_whole
 
 LAYOUT = """\
 {
@@ -105,23 +104,13 @@ def parse_actions_file(file: Path) -> ActionsFile:
 
     Raises UserError naming the file, the place in it and the first mistake.
     """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse)
-    except OSError as error:
-        raise UserError(f"{file}: cannot read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}, line {error.lineno}: not JSON ({error.msg}); is the file whole?") from error
-    except ValueError as error:
-        raise UserError(f"{file}: {error}") from error
+    content = read_json(file, most=1 << 30, strict=True)
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected a JSON object with format, version, classes and videos")
     try:
         return TypeAdapter(ActionsFile).validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        # Members of a union ("StrictInt or StrictFloat") appear in the place as type names; they say nothing to a user.
-        place = [part for part in first["loc"] if part not in ("int", "float")]
-        raise UserError(f"{file}: {_place(place)}: {first['msg']}") from error
+        raise UserError(f"{file}: {first_mistake(error)}") from error
 
 
 def write_actions_file(file: Path, content: ActionsFile) -> None:
@@ -139,22 +128,12 @@ def _written(video: Video) -> dict[str, Any]:
     return video.model_dump(exclude_none=True)
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
-        raise ValueError(f"{twice!r} is twice in the same object; one of the two would be lost")
-    return result
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number that can be used")
-
-
-def _place(parts: Sequence[int | str]) -> str:
-    """("videos", "a", "actions", 0) → "videos, a, actions[0]"."""
+def first_mistake(error: ValidationError) -> str:
+    """Place and reason of the first mistake in what does not fit its model: "videos, a, actions[0]: Field required"."""
+    first = error.errors()[0]
     text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f", {part}" if text else part
-    return text
+    for part in first["loc"]:
+        # Members of a union ("StrictInt or StrictFloat") appear in the place as type names; they say nothing to a user.
+        if part not in ("int", "float"):
+            text += f"[{part}]" if isinstance(part, int) else f", {part}" if text else part
+    return f"{text}: {first['msg']}" if text else first["msg"]

@@ -122,7 +122,7 @@ def read_tracks(root: Path, split: int, held_out: float, seed: int) -> Tracks:
 
 
 def few_of_each(tracks: Sequence[PersonTrack], most: int) -> list[PersonTrack]:
-    """At most so many of each class, evenly from the list."""
+    """At most this many people of each class, spread evenly over the list."""
     by_class: dict[tuple[str, str], list[PersonTrack]] = {}
     for track in tracks:
         by_class.setdefault(track.source, []).append(track)

@@ -6,8 +6,6 @@ masks, text files of the splits).
 
 from __future__ import annotations
 
-import gzip
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.data.groups import jhmdb_group
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import read_json
 
 N_SPLITS = 3
 SIZE = (320, 240)
@@ -90,11 +89,7 @@ def _read_pack(folder: Path, split: int) -> Dataset:
 def _read_json(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"J-HMDB-21 not found: {path} is missing; give its folder by --data-root or AMTNET_DATA")
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error})") from error
+    return read_json(path, most=1 << 30)
 
 
 def _read_clip(folder: Path, name: str, clip: dict[str, Any], n_classes: int) -> AnnotatedVideo:

@@ -15,7 +15,7 @@ from rich.progress import track
 from amtnet_ros.contracts import Int64, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
-from amtnet_ros.media.decoding import decoded
+from amtnet_ros.media.pictures import decoded
 from amtnet_ros.media.video import open_source
 
 QUALITY = 90

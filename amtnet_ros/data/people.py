@@ -6,7 +6,6 @@ A place without a box is not one without a person: small and blurred people are 
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from amtnet_ros.data.groups import ucf101_group
 from amtnet_ros.data.people_detector import PeopleDetector
 from amtnet_ros.data.ucf101_24 import SIZE
 from amtnet_ros.errors import UserError
-from amtnet_ros.files import WholeFile
+from amtnet_ros.files import WholeFile, read_json
 from amtnet_ros.media.video import open_source
 
 SEGMENT = 24
@@ -44,7 +43,7 @@ def read_ucf101_people(folder: Path) -> Dataset:
     """
     path = folder / "segments.npz"
     try:
-        names = json.loads((folder / "names.json").read_text(encoding="utf-8"))["classes"]
+        names = read_json(folder / "names.json")["classes"]
         with np.load(path, allow_pickle=False) as file:
             content = {key: file[key] for key in file}
         ends = np.cumsum(content["tube_stop"].astype(int) - content["tube_start"])

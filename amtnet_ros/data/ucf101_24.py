@@ -6,12 +6,9 @@ numbered from 1, so frame f is image f + 1.
 
 from __future__ import annotations
 
-import gzip
 import importlib
 import io
-import json
 import pickle
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ import numpy as np
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.data.groups import ucf101_group
 from amtnet_ros.errors import UserError
+from amtnet_ros.files import read_json
 
 SIZE = (320, 240)
 """(width, height) of every video, in pixels."""
@@ -123,13 +121,7 @@ def _video(file: Path, name: str, entry: Any, n_classes: int, path: Path | None)
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
-    try:
-        raw = file.read_bytes()
-        content = json.loads(gzip.decompress(raw) if file.suffix == ".gz" else raw)
-    except OSError as error:
-        raise UserError(f"{file}: cannot read: {error.strerror or error}") from error
-    except (EOFError, zlib.error, ValueError) as error:
-        raise UserError(f"{file}: not whole, or not JSON ({error}); fetch it again") from error
+    content = read_json(file, most=1 << 30)
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected a JSON object with classes, trainvideos and db")
     return content

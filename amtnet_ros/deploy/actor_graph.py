@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -17,12 +20,62 @@ import onnxruntime as ort
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.deploy.encode_graph import OPSET, without_traces
 from amtnet_ros.deploy.quantise import quiet
-from amtnet_ros.model.actor_stream import MEMORY, ActorStream, ready_to_run
-from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
+from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, Block, MoViNet, memory_shapes
+
+MEMORY = sum(math.prod(shape) for shape in memory_shapes())
+"""Values that are remembered of a person."""
+
+
+class Look(NamedTuple):
+    """What is seen of N persons. answers: (N, n), names: (N, 600), probabilities of the last second; hidden: (N, 2048)
+    and features: (N, 480), the latter of this picture alone; memory: (N, MEMORY), for the next look."""
+
+    answers: Tensor
+    names: Tensor
+    hidden: Tensor
+    features: Tensor
+    memory: Tensor
+
+
+class ActorStream(nn.Module):
+    """A network's `step` and what it says, as one function of tensors."""
+
+    def __init__(self, network: MoViNet) -> None:
+        """network: see `ready_to_run`."""
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, pictures: Tensor, memory: Tensor, earlier: Tensor, count: Tensor) -> Look:
+        """Look at the next picture of each person.
+
+        pictures: (N, 3, 172, 172) float RGB in 0..1. memory: (N, MEMORY), zeros at the start. earlier: (N, 480), the
+        sum of the features of the earlier pictures of the last second; count: (N, 1), how many they were.
+        """
+        parts = torch.split(memory, [math.prod(shape) for shape in memory_shapes()], dim=1)
+        remembered = [part.reshape(-1, *shape) for part, shape in zip(parts, memory_shapes(), strict=True)]
+        features, newer = self.network.step(pictures, tuple(remembered))
+        said = self.network.say((earlier + features) / (count + 1))
+        flat = torch.cat([part.flatten(1) for part in newer], dim=1)
+        return Look(said.answers.softmax(-1), said.names.softmax(-1), said.hidden, features, flat)
+
+
+@torch.no_grad()
+def ready_to_run(network: MoViNet) -> MoViNet:
+    """A copy that computes the same, its gains (all 1 now) multiplied into the convolutions before them."""
+    copied = copy.deepcopy(network).eval()
+    for block in copied.modules():
+        if isinstance(block, Block):
+            assert block.project.bias is not None
+            block.project.weight.mul_(block.gain)
+            block.project.bias.mul_(block.gain)
+            block.gain.fill_(1)
+    return copied
+
 
 PICTURES, PLANES = "pictures", "planes"
 INPUTS = (PICTURES, "memory", "earlier", "count")

@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from amtnet_ros.contracts import Float32
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import LEAST_AWAY
+from amtnet_ros.inference.contract import LEAST_AWAY
 
 HIDDEN, ANSWERS = "hidden", "answers"
 WEIGHT, BIAS = "network.answer.weight", "network.answer.bias"

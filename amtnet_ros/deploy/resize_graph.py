@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 import onnx.parser
 
-from amtnet_ros.inference.onnxruntime_resize import GRAPH
+from amtnet_ros.inference.onnxruntime_engine import GRAPH
 
 # An image of H rows and W columns becomes one of S rows and S columns; for rows and columns see `resize_matrices`.
 _GRAPH = """

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from amtnet_ros.boxes import iou
 from amtnet_ros.contracts import Int64
 from amtnet_ros.data.annotations import Dataset
-from amtnet_ros.evaluation.matching import match
 from amtnet_ros.evaluation.overlap import candidate_pairs
-from amtnet_ros.evaluation.precision import JudgedDetections, envelope_area, mean_over_classes
+from amtnet_ros.evaluation.precision import JudgedDetections, envelope_area, match, mean_over_classes
 from amtnet_ros.evaluation.tubes import Float64
 
 

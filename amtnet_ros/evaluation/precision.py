@@ -1,7 +1,8 @@
-"""Precision, recall and average precision from detections that are known to be right or wrong."""
+"""Average precision: which detections are right, each ground truth being matched once; then precision, recall, area."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,76 @@ import numpy as np
 
 from amtnet_ros.contracts import Bool, Int64
 from amtnet_ros.evaluation.tubes import Float64
+
+# Overlaps are quotients of sums in floating point: one that equals a threshold in exact arithmetic may come out a few
+# ulps beside it. Within this tolerance it is taken as equal.
+_TOLERANCE = 1e-9
+
+
+def match(
+    detection: Int64,
+    truth: Int64,
+    overlap: Float64,
+    *,
+    score: Float64,
+    n_truths: int,
+    thresholds: Sequence[float],
+    strict: bool,
+) -> Bool:
+    """Match detections to ground truths greedily, at several thresholds at once.
+
+    Within a group (detections and ground truths connected by pairs: those of one class in one video or frame) the
+    detections are visited by falling score, ties in the order given. Each takes the ground truth it overlaps most of
+    those not yet taken (of equals the first), provided that the overlap passes the threshold.
+
+    detection, truth: (P,) indices of all pairs with a chance to match, sorted by detection; a detection's pairs must
+        name every ground truth of its group that it overlaps.
+    overlap: (P,) of the pairs.
+    score: (N,) of all detections.
+    strict: whether the overlap has to be greater than the threshold, or at least the threshold.
+    Returns (T, N) bool, true where the detection is right at that threshold.
+    """
+    limits = np.asarray(thresholds, dtype=np.float64)[:, None]
+    correct = np.zeros((len(limits), len(score)), dtype=np.bool_)
+    passes = overlap > limits + _TOLERANCE if strict else overlap >= limits - _TOLERANCE
+    useful = np.flatnonzero(passes.any(axis=0))
+    if len(useful) == 0:
+        return correct
+    # Best overlap first within a detection: the first pair still free is the one to take.
+    rounded = np.round(overlap[useful] / _TOLERANCE)
+    useful = useful[np.lexsort((truth[useful], -rounded, detection[useful]))]
+    free = np.ones((len(limits), n_truths), dtype=np.bool_)
+    for turn in _turns(detection[useful], truth[useful], score):
+        pairs = useful[turn]
+        d, t = detection[pairs], truth[pairs]
+        first_of_detection = np.flatnonzero(np.diff(d, prepend=-1))
+        position = np.where(passes[:, pairs] & free[:, t], np.arange(len(pairs)), len(pairs))
+        best = np.minimum.reduceat(position, first_of_detection, axis=1)
+        row, column = np.nonzero(best < len(pairs))
+        taken = best[row, column]
+        correct[row, d[taken]] = True
+        free[row, t[taken]] = False
+    return correct
+
+
+def _turns(detection: Int64, truth: Int64, score: Float64) -> list[Int64]:
+    """Split pairs (sorted by detection) into turns in which no ground truth is wanted twice.
+
+    A detection's turn comes after those of all better detections that want one of its ground truths: the result is
+    that of visiting them one by one, but independent detections are visited together.
+    """
+    start = np.flatnonzero(np.diff(detection, prepend=-1))
+    stop = np.append(start[1:], len(detection))
+    order = np.argsort(-score[detection[start]], kind="stable")
+    next_turn = np.zeros(truth.max() + 1, dtype=np.int64)
+    turn = np.zeros(len(start), dtype=np.int64)
+    for i in order:
+        wanted = truth[start[i] : stop[i]]
+        turn[i] = next_turn[wanted].max()
+        next_turn[wanted] = turn[i] + 1
+    of_pair = np.repeat(turn, stop - start)
+    by_turn = np.argsort(of_pair, kind="stable")
+    return np.split(by_turn, np.cumsum(np.bincount(of_pair))[:-1])
 
 
 class AreaRule(Protocol):

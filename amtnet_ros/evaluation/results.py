@@ -9,8 +9,8 @@ import numpy as np
 
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.errors import UserError
+from amtnet_ros.evaluation.detections import KeptDetections
 from amtnet_ros.evaluation.frame_map import FrameDetections, FrameMap, frame_map
-from amtnet_ros.evaluation.kept import KeptDetections
 from amtnet_ros.evaluation.linking import SHARES, ever_active, link_video
 from amtnet_ros.evaluation.online import (
     IdentityErrors,

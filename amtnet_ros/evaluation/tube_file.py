@@ -19,7 +19,7 @@ import numpy as np
 from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.evaluation.tubes import Float64, ScoredTube
-from amtnet_ros.files import WholeFile
+from amtnet_ros.files import WholeFile, parse_json
 
 _KEYS = ("video", "label", "score", "first_frame", "boxes")
 
@@ -76,10 +76,7 @@ def write_tubes(file: Path, tubes: Iterable[ScoredTube], classes: tuple[str, ...
 
 
 def _tube(where: str, line: bytes, ground_truth: Dataset, test: set[str]) -> ScoredTube:
-    try:
-        entry = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not a whole JSON object ({error})") from error
+    entry = parse_json(where, line, strict=True)
     if not isinstance(entry, dict):
         raise UserError(f"{where}: expected a JSON object with {', '.join(_KEYS)}")
     missing = next((key for key in _KEYS if key not in entry), None)
@@ -136,10 +133,6 @@ def _boxes(where: str, boxes: Any) -> Float64:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a finite number")
 
 
 def _key(video: str, label: int, first_frame: int, boxes: Float64) -> _TubeKey:

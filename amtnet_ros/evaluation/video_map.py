@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtnet_ros.data.annotations import Dataset
-from amtnet_ros.evaluation.matching import match
 from amtnet_ros.evaluation.overlap import candidate_pairs, tube_overlap
 from amtnet_ros.evaluation.precision import (
     AreaRule,
     JudgedDetections,
     envelope_area,
+    match,
     mean_over_classes,
     trapezoid_area,
 )

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.device.cuda_graph import CapturedGraph
-from amtnet_ros.device.torch_device import choose_torch_device
+from amtnet_ros.device.torch_device import CapturedGraph, choose_torch_device
 from amtnet_ros.errors import UserError
 from amtnet_ros.flow.contract import check_pair
 

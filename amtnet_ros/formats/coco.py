@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
-from amtnet_ros.data.actions_file import Action
+from amtnet_ros.data.actions_file import Action, first_mistake
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import read_json
 from amtnet_ros.formats.actions import Box, ImportedVideo, frame_within, pixels, seen_in
-from amtnet_ros.formats.mistakes import first_mistake
 from amtnet_ros.formats.videos import FoundVideo, VideoFolder
 
 

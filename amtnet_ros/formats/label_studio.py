@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, StrictBool, ValidationError
 
+from amtnet_ros.data.actions_file import first_mistake
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import read_json
 from amtnet_ros.formats.actions import ImportedVideo, Key, between_keys, pixels
-from amtnet_ros.formats.mistakes import first_mistake
 from amtnet_ros.formats.videos import FoundVideo, VideoFolder
 
 _RECTANGLE = "videorectangle"

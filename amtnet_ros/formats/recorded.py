@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import bisect
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from amtnet_ros.data.actions_file import first_mistake
 from amtnet_ros.errors import UserError
-from amtnet_ros.formats.mistakes import first_mistake
+from amtnet_ros.files import parse_json
 
 
 class SeenBox(NamedTuple):
@@ -116,12 +116,12 @@ def _lines(file: Path) -> list[_Line]:
         raise UserError(f"{file}: cannot be read ({error})") from error
     lines = []
     for number, text in enumerate(texts, 1):
+        where = f"{file}, line {number}"
+        content = parse_json(where, text)
         try:
-            lines.append(_LINE.validate_python(dict(json.loads(text))))
+            lines.append(_LINE.validate_python(content))
         except ValidationError as error:
-            raise UserError(f"{file}, line {number}: no recorded tube: {first_mistake(error)}") from error
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{file}, line {number}: not a whole JSON object ({error})") from error
+            raise UserError(f"{where}: no recorded tube: {first_mistake(error)}") from error
     return lines
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from amtnet_ros.contracts import Frame, MicroTubes, UInt8
+from amtnet_ros.contracts import Float32, Frame, MicroTubes, UInt8
 from amtnet_ros.inference.card import ModelCard
 from amtnet_ros.options import check_options, option
 
@@ -56,8 +56,12 @@ class Selection:
         high=1.0,
         optional=True,
     )
-    max_per_class: int = option(10, "The best so many micro-tubes of each class are kept.", low=1, high=1_000)
-    limit: int | None = option(None, "The best so many micro-tubes in all; None: any number.", low=1, optional=True)
+    max_per_class: int = option(
+        10, "At most this many micro-tubes of each class are kept, the best.", low=1, high=1_000
+    )
+    limit: int | None = option(
+        None, "At most this many micro-tubes in all, the best; None: any number.", low=1, optional=True
+    )
     classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -97,6 +101,49 @@ class Engine(Protocol):
 
     def detect(self, at_t: Encoded, at_t_plus_delta: Encoded, selection: Selection) -> MicroTubes:
         """Micro-tubes of the pair of two encoded frames of one camera, by falling score, boxes in source pixels."""
+        ...
+
+    def close(self) -> None:
+        """Give back the device's memory; the engine cannot be used afterwards."""
+        ...
+
+
+LEAST_AWAY = 1e-6
+"""How near the hidden layer's values may be to the middle of a taught layer: nearer, there is no direction from it."""
+
+
+class Look(NamedTuple):
+    """What N pictures, of one person each, show after those before them.
+
+    answers: (N, A), probabilities of the model's own answers; names: (N, 600), of Kinetics' classes; both of the mean
+        of this picture's and the earlier features.
+    features: (N, F) of this picture.
+    memories: N, each the engine's own and on its device; what that person's next picture must come with.
+    """
+
+    answers: Float32
+    names: Float32
+    features: Float32
+    memories: list[Any]
+
+
+class ActorEngine(Protocol):
+    """A loaded network that looks at persons, warmed up. One serves one thread at a time.
+
+    picture_size: width and height of the pictures. n_features: F. provider, precision: as `Engine`'s.
+    """
+
+    picture_size: int
+    n_features: int
+    provider: str
+    precision: str
+
+    def look(self, pictures: UInt8, memories: Sequence[Any], earlier: Float32, count: Float32) -> Look:
+        """Look at the next picture of each of N persons.
+
+        pictures: (N, S, S, 3) RGB. memories: N, of each person's last picture; None before the first.
+        earlier: (N, F), the sum of the features of the earlier pictures that count; count: (N,), how many those are.
+        """
         ...
 
     def close(self) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard, find_model, read_card
-from amtnet_ros.inference.contract import Engine, EngineName, Precision
+from amtnet_ros.inference.contract import ActorEngine, Engine, EngineName, Precision
 from amtnet_ros.inference.resize import ResizePlacement
 
 
@@ -29,6 +28,10 @@ def make_engine(
     resize: where the image gets the network's size, host or device; auto is the device if it is a GPU, which then gets
         the image as it is.
     Raises UserError where the model or the device cannot be used.
+
+        engine = make_engine("light", "cuda:0")
+        first, second = (engine.encode(frame, stack) for frame, stack in ((frame_a, stack_a), (frame_b, stack_b)))
+        micro_tubes = engine.detect(first, second, Selection())
     """
     if engine not in ("auto", "onnxruntime", "torch"):
         raise UserError(f"unknown engine '{engine}'; there are: onnxruntime, torch")

@@ -15,8 +15,8 @@ import onnxruntime as ort
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.device.name import Device
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import Look
 from amtnet_ros.inference.card import ACTOR, ACTOR_INT8, ActorCard, ModelCard
+from amtnet_ros.inference.contract import Look
 from amtnet_ros.inference.device import provider_chain
 from amtnet_ros.inference.onnxruntime_session import check_provider, first_run, make_session
 

@@ -24,6 +24,9 @@ class SharedEngine:
     what the engine alone would give it.
 
     batches: how many batches of each size were run.
+
+        shared = SharedEngine(make_engine("light"))
+        pipelines = [Pipeline(shared.camera()) for _ in ("left", "right")]
     """
 
     def __init__(self, engine: Engine, max_batch: int = MAX_BATCH, max_delay: float = MAX_DELAY) -> None:

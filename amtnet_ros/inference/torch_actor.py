@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from amtnet_ros.contracts import Float32, UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import LEAST_AWAY, Look
 from amtnet_ros.inference.card import ACTOR, ActorCard
+from amtnet_ros.inference.contract import LEAST_AWAY, Look
 from amtnet_ros.inference.torch_engine import read_weights
 from amtnet_ros.model.movinet import FEATURES, IMAGE_SIZE, MoViNet
 

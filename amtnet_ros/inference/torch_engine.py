@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from amtnet_ros.contracts import Frame, MicroTubes, UInt8
-from amtnet_ros.device.cuda_graph import CapturedGraph
+from amtnet_ros.device.torch_device import CapturedGraph
 from amtnet_ros.errors import UserError
 from amtnet_ros.inference.card import ENCODE, ModelCard
 from amtnet_ros.inference.contract import STEPS, Encoded, Selection

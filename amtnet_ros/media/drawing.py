@@ -64,6 +64,11 @@ class TubePainter:
         that are interpolated once an actor was found again; label, score and state are those of its own time.
 
     Memory is bounded: `style.trail_length + delay` boxes for each tube that lives or ended `delay` updates ago at most.
+
+        painter = TubePainter(pipeline.labels)
+        for update in pipeline.push(stamp, image):
+            painter.update(update)
+        picture = painter.draw(image, stamp)
     """
 
     def __init__(self, labels: Sequence[str] | Mapping[int, str], style: Style | None = None, delay: int = 0) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError, quoted
-from amtnet_ros.media.decoding import decoded
+from amtnet_ros.media.pictures import decoded
 
 Pixels = NDArray[np.generic]
 

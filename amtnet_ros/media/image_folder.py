@@ -9,8 +9,8 @@ from pathlib import Path
 
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.errors import UserError
-from amtnet_ros.media.decoding import decoded
 from amtnet_ros.media.losses import Losses, Say, to_stderr
+from amtnet_ros.media.pictures import decoded
 
 FOLDER_RATE = 30.0
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

@@ -62,6 +62,9 @@ class VideoWriter(WholeOutput):
 
     The first image sets the size; images of another size are resized to it. Use as a context manager: leaving it by an
     exception discards the file. Raises UserError if the file cannot be written.
+
+        with VideoWriter(Path("out.mp4")) as writer:
+            writer.write(image, seconds=0.0)
     """
 
     _CLOCK = Fraction(1, 90_000)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from amtnet_ros.contracts import UInt8
 from amtnet_ros.files import unwritable
 from amtnet_ros.libraries import library
-from amtnet_ros.media.decoding import decoded
+from amtnet_ros.media.pictures import decoded
 from amtnet_ros.media.video import VideoWriter
 
 MOST_BYTES = 256 * 2**20

@@ -20,9 +20,10 @@ from amtnet_ros.media.image_folder import FOLDER_RATE
 from amtnet_ros.media.video import open_source
 from amtnet_ros.review.frames import FrameStore
 from amtnet_ros.review.reviewed import ChangedElsewhereError, ReviewedFile, version_of
+from amtnet_ros.view.server import HOST, LOOPBACK, cannot_listen
 
 PAGE = Path(__file__).with_name("page")
-HOST = "127.0.0.1"
+_HOSTS = [f"[{name}]" if ":" in name else name for name in LOOPBACK]  # at any port: ssh forwards it to another
 _MOST_BYTES = 64 * 2**20  # of a request: the boxes of an hour
 _FILES = {
     "": ("index.html", "text/html"),
@@ -38,7 +39,7 @@ _HEADERS = {
 
 
 class _Request(Request):
-    trusted_hosts = ["localhost", "127.0.0.1", "[::1]"]  # noqa: RUF012  whatever the port: ssh forwards it to another
+    trusted_hosts = _HOSTS
     max_content_length = _MOST_BYTES
 
 
@@ -137,7 +138,7 @@ def listen(app: ReviewApp, port: int) -> BaseWSGIServer:
         try:
             bound.bind((HOST, port))
         except OSError as error:
-            raise UserError(f"port {port} cannot be used ({error.strerror}); --port takes another") from error
+            raise cannot_listen(HOST, port, error, "--port takes another") from error
         bound.listen()
         return make_server(HOST, port, app, threaded=True, request_handler=_Quiet, fd=bound.fileno())
 

@@ -10,8 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
-from amtnet_ros.inference.contract import Engine
+from amtnet_ros.inference.contract import ActorEngine, Engine
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.pipeline import Pipeline, PipelineOptions
 from amtnet_ros.ros.camera_info import check_pinhole, intrinsics_from_info

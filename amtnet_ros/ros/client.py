@@ -30,6 +30,8 @@ class Filter:
     names: the classes; None for all actions, to which `other` does not belong: it has to be named. score: at least
     this. seconds: seen for at least so long.
     Tubes that the detector has not confirmed yet (TENTATIVE) are never among them.
+
+        Filter(names=["wave"], score=0.3, seconds=0.5)
     """
 
     names: Collection[str] | None = None
@@ -65,6 +67,8 @@ class ActionClient:
 
     What keeps it from hearing (nobody publishes, silence, age, several detectors, a name in the filter that the
     detector does not know) is said in a warning.
+
+        client = ActionClient(node, on_start=stop, wanted=Filter(names=["wave"], score=0.3))
     """
 
     def __init__(
@@ -130,7 +134,7 @@ class ActionClient:
             if self._started.pop((action.session, action.id), None):
                 self._on_end(action)
         if update.tubes and not live:
-            return  # a farewell, which may come long after the image that it is about
+            return  # only ends, which may be told long after the image that they are about
         self._heard_at, self._newest = time.monotonic(), update.stamp
         if self._is_old():
             self._break_off("old")

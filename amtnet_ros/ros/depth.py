@@ -11,8 +11,15 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from amtnet_ros.contracts import Float32, TubeState, TubeUpdate
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.axes import OPTICAL, axes_of
-from amtnet_ros.ros.depth_messages import check_cloud, check_depth, check_unit, depth_from_image, points_from_cloud
+from amtnet_ros.ros.depth_messages import (
+    OPTICAL,
+    axes_of,
+    check_cloud,
+    check_depth,
+    check_unit,
+    depth_from_image,
+    points_from_cloud,
+)
 from amtnet_ros.ros.inputs import InputTopic
 from amtnet_ros.ros.messages import nanoseconds
 from amtnet_ros.ros.places import ActorPlace, ActorPlaces, Intrinsics, place_in_depth, place_in_points, same_shape

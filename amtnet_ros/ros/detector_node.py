@@ -14,18 +14,17 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from std_srvs.srv import SetBool, Trigger
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ModelCard, find_model
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.inference.factory import make_actor_engine, make_engine
 from amtnet_ros.inference.shared_engine import SharedEngine
 from amtnet_ros.ros import fastdds
-from amtnet_ros.ros.bond import ManagerBond
 from amtnet_ros.ros.camera import CameraChannel
+from amtnet_ros.ros.lifecycle import ManagerBond, refuse_impossible
 from amtnet_ros.ros.monitor import Diagnostics, on_cpu
 from amtnet_ros.ros.parameters import Parameters, Settings
 from amtnet_ros.ros.process import ros, run, spin
 from amtnet_ros.ros.qos import unknown_overrides
-from amtnet_ros.ros.transitions import refuse_impossible
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LAST_TUBES_TIMEOUT = 0.5  # seconds until they have arrived: DDS asks for receipts only every few seconds

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import importlib
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -169,3 +171,45 @@ def label_info(labels: Sequence[str], threshold: float, header: Header) -> Label
     """The classes by number and name, and the score threshold that detections have passed."""
     classes = [VisionClass(class_id=number, class_name=name) for number, name in enumerate(labels)]
     return LabelInfo(header=header, class_map=classes, threshold=threshold)
+
+
+def foxglove_messages() -> Any | None:
+    """The module `foxglove_msgs.msg`, or None where it is not installed."""
+    try:
+        return importlib.import_module("foxglove_msgs.msg")
+    except ImportError:
+        return None
+
+
+def annotations_message(content: dict[str, Any], msg: Any) -> Any:
+    """Boxes and captions for Foxglove's image panel: a foxglove_msgs/ImageAnnotations.
+
+    content: as `view.image_annotations` has it. msg: as `foxglove_messages` gives it.
+    """
+    points = [
+        msg.PointsAnnotation(
+            timestamp=_foxglove_time(each["timestamp"]),
+            type=each["type"],
+            points=[msg.Point2(**point) for point in each["points"]],
+            outline_color=msg.Color(**each["outline_color"]),
+            fill_color=msg.Color(**each["fill_color"]),
+            thickness=each["thickness"],
+        )
+        for each in content["points"]
+    ]
+    texts = [
+        msg.TextAnnotation(
+            timestamp=_foxglove_time(each["timestamp"]),
+            position=msg.Point2(**each["position"]),
+            text=each["text"],
+            font_size=each["font_size"],
+            text_color=msg.Color(**each["text_color"]),
+            background_color=msg.Color(**each["background_color"]),
+        )
+        for each in content["texts"]
+    ]
+    return msg.ImageAnnotations(points=points, texts=texts)
+
+
+def _foxglove_time(time: dict[str, int]) -> Time:
+    return Time(sec=time["sec"], nanosec=time["nsec"])

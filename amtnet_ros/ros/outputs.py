@@ -15,10 +15,16 @@ from visualization_msgs.msg import MarkerArray
 
 from amtnet_ros.media.drawing import Style, TubePainter
 from amtnet_ros.msg import ActionTubeArray, Latency
-from amtnet_ros.ros import foxglove
 from amtnet_ros.ros.conversions import compressed_from_rgb, image_from_rgb
 from amtnet_ros.ros.markers import MarkerPainter
-from amtnet_ros.ros.messages import detections, detections_3d, label_info, tube_array
+from amtnet_ros.ros.messages import (
+    annotations_message,
+    detections,
+    detections_3d,
+    foxglove_messages,
+    label_info,
+    tube_array,
+)
 from amtnet_ros.ros.places import ActorPlaces, Intrinsics
 from amtnet_ros.ros.qos import LATCHED, PICTURES, RESULTS, overridable
 from amtnet_ros.ros.worker import Done, Step
@@ -42,7 +48,7 @@ class Outputs:
         self._label_info = self._publisher(LabelInfo, f"{prefix}action_labels", LATCHED)
         self._debug_image = self._publisher(Image, f"~/{prefix}debug_image", PICTURES)
         self._compressed = self._publisher(CompressedImage, f"~/{prefix}debug_image/compressed", PICTURES)
-        self._foxglove = foxglove.messages()
+        self._foxglove = foxglove_messages()
         if self._foxglove is not None:
             kind = self._foxglove.ImageAnnotations
             self._annotations = self._publisher(kind, f"~/{prefix}annotations", PICTURES)
@@ -123,7 +129,7 @@ class Outputs:
     def _publish_annotations(self, step: Step) -> None:
         if self._foxglove is not None and self._annotations.get_subscription_count() > 0:
             content = image_annotations(step.update, self._labels)
-            self._annotations.publish(foxglove.annotations_message(content, self._foxglove))
+            self._annotations.publish(annotations_message(content, self._foxglove))
 
     def _publish_debug_image(self, step: Step) -> None:
         self._painter.update(step.update)

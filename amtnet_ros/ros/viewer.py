@@ -19,8 +19,8 @@ from amtnet_ros.ros.conversions import rgb_from
 from amtnet_ros.ros.messages import nanoseconds, steady_clock, update_from
 from amtnet_ros.ros.process import ros, spin
 from amtnet_ros.ros.qos import NEWEST_IMAGE, PICTURES, RESULTS
-from amtnet_ros.view.desktop import shown
 from amtnet_ros.view.live import LiveView
+from amtnet_ros.view.server import shown
 
 _STAGES = [name for name, kind in Latency.get_fields_and_field_types().items() if kind == "float" and name != "total"]
 _LONGEST = 10.0  # seconds of latency; more comes of stamps that are not the clock's, of a bag or a player that waits

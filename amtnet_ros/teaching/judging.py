@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from amtnet_ros.actors.fusion import Rule, Said, of_somebody
 from amtnet_ros.contracts import OTHER, Bool, Int64
-from amtnet_ros.teaching.answers import Answers
+from amtnet_ros.teaching.layer import Answers
 
 Float64 = NDArray[np.float64]
 CLAIMED = 0.1

@@ -20,8 +20,8 @@ from amtnet_ros.data.annotations import Dataset
 from amtnet_ros.data.empty_places import draw_empty_square
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import PEOPLE, ActorCard
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.media.video import open_source
 from amtnet_ros.teaching.views import Way, ways_of
 from amtnet_ros.teaching.watching import watch
@@ -113,7 +113,7 @@ def look_at_people(
 
 
 def some_of_each(dataset: Dataset, most: int = OF_EACH_ACTION) -> list[str]:
-    """Training videos, at most so many of each class, evenly from the list."""
+    """Training videos, at most this many of each class, spread evenly over the list."""
     by_class: dict[int, list[str]] = {}
     for name in dataset.train:
         by_class.setdefault(dataset.videos[name].instances[0].label, []).append(name)

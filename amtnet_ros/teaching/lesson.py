@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from amtnet_ros.contracts import NOBODY, OTHER, Bool, Float32, Int64
 from amtnet_ros.data.actions_file import NONE
-from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.judging import SHARES, Judged, choose_rule, joined
 from amtnet_ros.teaching.known_people import KnownPeople
-from amtnet_ros.teaching.layer import Layer, learn_layer
+from amtnet_ros.teaching.layer import Answers, Layer, learn_layer
 
 Float64 = NDArray[np.float64]
 PENALTY = 1e-3

@@ -15,7 +15,7 @@ from amtnet_ros.data.actions_file import NONE
 from amtnet_ros.data.annotations import ActionInstance, AnnotatedVideo, Dataset
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile
-from amtnet_ros.inference.actor_contract import ActorEngine
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.inference.graph_file import file_hash
 from amtnet_ros.media.video import open_source
 from amtnet_ros.teaching.clips import source_of

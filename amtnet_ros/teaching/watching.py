@@ -11,7 +11,7 @@ import numpy as np
 
 from amtnet_ros.actors.memory import LEAST_PICTURES
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.inference.actor_contract import ActorEngine
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.teaching.views import LOOKS_A_SECOND, Way
 
 AT_ONCE = 16

@@ -29,10 +29,9 @@ from amtnet_ros.training.actor_config import ActorExperiment
 from amtnet_ros.training.actor_learner import ActorBatch, ActorLearner
 from amtnet_ros.training.actor_validation import ActorValidation, ActorValidator
 from amtnet_ros.training.batches import start_worker
-from amtnet_ros.training.bookkeeping import Bookkeeping, Losses
 from amtnet_ros.training.config import first_difference
 from amtnet_ros.training.environment import StopRequest, describe_environment
-from amtnet_ros.training.run_folder import RunFolder
+from amtnet_ros.training.run_folder import Bookkeeping, Losses, RunFolder
 
 WEIGHTS = "movinet_a0_stream_weights.npz"
 PICTURED = 16

@@ -21,13 +21,12 @@ from amtnet_ros.model.amtnet import AMTnet
 from amtnet_ros.model.checkpoint import TrainingFacts, load_checkpoint, save_checkpoint
 from amtnet_ros.model.streams import NetworkOptions, Streams
 from amtnet_ros.training.batches import Batch, Plan, batches, collate
-from amtnet_ros.training.bookkeeping import Bookkeeping, Losses
 from amtnet_ros.training.config import Experiment, first_difference, stored_experiment
 from amtnet_ros.training.distributed import Processes
 from amtnet_ros.training.environment import StopRequest, describe_environment, memory_advice
 from amtnet_ros.training.initial import STATISTICS_SAMPLES, earlier_runs, initialise, lacks_statistics, read_teacher
 from amtnet_ros.training.learner import Learner, freeze
-from amtnet_ros.training.run_folder import RunFolder
+from amtnet_ros.training.run_folder import Bookkeeping, Losses, RunFolder
 from amtnet_ros.training.sources import Source, hold_out, make_samples, open_dataset, open_sources
 from amtnet_ros.training.tasks import make_task
 from amtnet_ros.training.validation import ClassifierValidation, HeldOut, Validation

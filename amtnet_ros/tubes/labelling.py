@@ -107,7 +107,7 @@ def trim(tube: Tube, switch_cost: float = SWITCH_COST, min_frames: int = 9, best
     """The parts of a whole tube that are in the action, for evaluation on untrimmed video.
 
     min_frames: shorter parts are dropped (the release keeps those longer than 8 frames).
-    best: the score of a part is the mean of its best so many box scores.
+    best: how many box scores the score of a part is the mean of, the highest.
     """
     labels = np.concatenate([[False], label_frames(tube.scores, switch_cost), [False]])
     changes = np.flatnonzero(labels[1:] != labels[:-1])
@@ -133,5 +133,5 @@ def _cut(tube: Tube, part: slice) -> Tube:
 
 
 def best_mean(scores: Float32, best: int = 40) -> float:
-    """Mean of the best so many scores, or of all if they are fewer."""
+    """Mean of the `best` highest scores, or of all if they are fewer."""
     return float(np.sort(scores)[-best:].mean())

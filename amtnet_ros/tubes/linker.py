@@ -54,6 +54,10 @@ class TubeLinker:
     Pairs may follow each other end to start (t, t+Δ), (t+Δ, t+2Δ), leave frames out, or overlap; Δ may change.
     Memory holds one row a live tube, so neither it nor the time of an update grows with the length of the stream.
     The result does not depend on the order of the micro-tubes within a pair.
+
+        linker = TubeLinker(n_classes=len(engine.card.actions))
+        update = linker.update(engine.detect(first, second, Selection()), delta=1)
+        print([(tube.id, tube.label, tube.score) for tube in update.tubes])
     """
 
     def __init__(self, n_classes: int, options: LinkerOptions | None = None) -> None:

@@ -45,9 +45,11 @@ class LinkerOptions:
         high=1.0,
     )
     per_class_limit: int = option(
-        10, "per_class: the best so many of each class are linked.", low=1, high=1_000, offered=False
+        10, "per_class: at most this many of each class are linked, the best.", low=1, high=1_000, offered=False
     )
-    actor_limit: int = option(32, "actor: the best so many in all are linked.", low=1, high=1_000, offered=False)
+    actor_limit: int = option(
+        32, "actor: at most this many in all are linked, the best.", low=1, high=1_000, offered=False
+    )
     start_score: float = option(
         0.1, "A micro-tube with a lower score may continue a tube, but starts none.", low=0.0, high=1.0
     )
@@ -104,7 +106,7 @@ class LinkerOptions:
         unit="s",
     )
     top_scores: int = option(
-        4, "A tube's strength is the mean of its best so many scores.", low=1, high=64, offered=False
+        4, "A tube's strength is the mean of this many of its scores, the best.", low=1, high=64, offered=False
     )
     score_window: int = option(
         0,

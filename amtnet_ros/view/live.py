@@ -43,6 +43,10 @@ class LiveView:
     a thread of the view's own, only the newest, and only while somebody looks.
 
     title: what is watched, for people. problem: what is wrong with it, or "".
+
+        with shown(LiveView("kitchen"), HOST, None, print) as view:  # view.server
+            view.add_image(stamp, lambda: image)
+            view.add_tubes(update, pipeline.session, dict(enumerate(pipeline.labels)), pipeline.latency)
     """
 
     def __init__(self, title: str, style: Style | None = None) -> None:

@@ -15,14 +15,14 @@ import numpy as np
 from amtnet_ros.contracts import OTHER, FlowField, Tube, TubeState, TubeUpdate, UInt8
 from amtnet_ros.errors import UserError
 from amtnet_ros.files import WholeFile, WholeOutput, reported
-from amtnet_ros.flow.colour import flow_to_colour
+from amtnet_ros.flow.encoding import flow_to_colour
 from amtnet_ros.libraries import library
 from amtnet_ros.media.drawing import GREY, colour_of, colour_of_action, feet, name_of
 from amtnet_ros.media.events import ActionEvents
 from amtnet_ros.media.losses import Say, to_stderr
 from amtnet_ros.media.pictures import fitted, jpeg
 from amtnet_ros.tube_boxes import Box, grow, newest_box
-from amtnet_ros.view.desktop import has_desktop
+from amtnet_ros.view.server import has_desktop
 
 SPAWN = "spawn"
 """Given in place of a file: open Rerun's viewer, and show it live."""
@@ -53,6 +53,10 @@ class RerunLog(WholeOutput):
     nothing is left of it, and what comes is ignored: `failed`.
 
     labels: the names of the classes, by label.
+
+        with RerunLog("tubes.rrd", pipeline.labels) as log:
+            log.add_image(stamp, image)
+            log.add_tubes(update)
     """
 
     def __init__(self, target: str, labels: Sequence[str], say: Say = to_stderr) -> None:

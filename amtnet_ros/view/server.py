@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import threading
-from contextlib import suppress
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,8 @@ from amtnet_ros.errors import UserError
 from amtnet_ros.view.live import LiveView
 
 HOST, PORT = "127.0.0.1", 8765
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""This machine's names for itself."""
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -40,8 +44,7 @@ class PageServer:
         Raises UserError where it cannot listen there.
         """
         self._server = _listen(view, host, port)
-        name = socket.gethostname() if host in ("0.0.0.0", "") else host
-        self.address = f"http://{name}:{self._server.server_address[1]}"
+        self.address = address_of(host, self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="page", daemon=True)
         self._thread.start()
 
@@ -61,15 +64,23 @@ class _Server(ThreadingHTTPServer):
 
 
 def _listen(view: LiveView, host: str, port: int | None) -> _Server:
-    handler = partial(_Handler, view, host in _LOOPBACK)
+    handler = partial(_Handler, view, host in LOOPBACK)
     for number in [PORT, 0] if port is None else [port]:
         try:
             return _Server((host, number), handler)
         except OSError as error:
-            why = error.strerror or str(error)
-    raise UserError(
-        f"--view: cannot listen at {host}, port {port or PORT} ({why.lower()}); try another --view-port or --view-host"
-    )
+            refused = cannot_listen(host, port or PORT, error, "try another --view-port or --view-host")
+    raise refused
+
+
+def address_of(host: str, port: int) -> str:
+    """What to type into a browser."""
+    return f"http://{socket.gethostname() if host in ('0.0.0.0', '') else host}:{port}"
+
+
+def cannot_listen(host: str, port: int, error: OSError, advice: str) -> UserError:
+    """What is said where a port is taken, or is not for everybody."""
+    return UserError(f"cannot listen at {host}, port {port} ({(error.strerror or str(error)).lower()}); {advice}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -112,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the browser knows the page by this machine's own name; else a page from elsewhere may have sent it
         here under another (DNS rebinding), to see what the camera sees."""
         host = self.headers.get("Host", "")
-        return host.rsplit(":", 1)[0].strip("[]") in _LOOPBACK
+        return host.rsplit(":", 1)[0].strip("[]") in LOOPBACK
 
     def _begin(self, kind: str) -> None:
         self.send_response(HTTPStatus.OK)
@@ -157,3 +168,30 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the viewer has closed the connection."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+
+
+_BROWSER = 5.0  # seconds that a browser may take to start
+
+
+def has_desktop() -> bool:
+    """Whether there is a screen to open a browser on."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+@contextmanager
+def shown(view: LiveView, host: str, port: int | None, say: Callable[[str], None]) -> Iterator[LiveView]:
+    """Serve the view's page while inside; leaving closes both.
+
+    Says the page's address. On a desktop a browser opens it, and is waited for, so that nothing is missed.
+    Raises UserError where nothing can listen there.
+    """
+    server = PageServer(view, host, port)
+    try:
+        say(f"View: {server.address}")
+        if has_desktop():
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+            view.await_viewer(_BROWSER)
+        yield view
+    finally:
+        view.close()
+        server.close()

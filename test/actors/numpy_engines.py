@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from amtnet_ros.contracts import Float32, UInt8
-from amtnet_ros.inference.actor_contract import Look
+from amtnet_ros.inference.contract import Look
 
 
 class CountingEngine:

@@ -18,11 +18,10 @@ import pyarrow  # noqa: F401
 
 from amtnet_ros.archive.archiving import Summary, archive
 from amtnet_ros.archive.engines import Workers, make_workers
-from amtnet_ros.archive.failures import Failure
 from amtnet_ros.archive.pieces import LENGTH
 from amtnet_ros.archive.sources import find_sources
 from amtnet_ros.archive.store import TUBES, Store
-from amtnet_ros.archive.tables import tubes_of
+from amtnet_ros.archive.tables import Failure, tubes_of
 from amtnet_ros.archive.tube import ArchivedTube
 from amtnet_ros.archive.worker import Setup
 from amtnet_ros.contracts import UInt8

@@ -14,15 +14,13 @@ import pytest
 from click.testing import CliRunner
 from recordings import SECOND, run, setup_of, write_video
 
-from amtnet_ros.archive.database import connect
 from amtnet_ros.archive.index import indexed, write_index
 from amtnet_ros.archive.query import Wanted, labels_meant, parse_between, parse_people
 from amtnet_ros.archive.recording import Recording
 from amtnet_ros.archive.search import Archive
-from amtnet_ros.archive.seconds import Said
-from amtnet_ros.archive.store import TUBES, Store
+from amtnet_ros.archive.store import TUBES, Store, connect
 from amtnet_ros.archive.tables import recording_table
-from amtnet_ros.archive.tube import ArchivedTube
+from amtnet_ros.archive.tube import ArchivedTube, Said
 from amtnet_ros.cli.find import find
 from amtnet_ros.errors import UserError
 

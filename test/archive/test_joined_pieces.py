@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from recordings import SECOND, rows_of, run, setup_of, tubes_in, write_video
 
-from amtnet_ros.archive.joining import Mark, WatchedPiece, join
-from amtnet_ros.archive.pieces import AFTER, BEFORE, cut
+from amtnet_ros.archive.pieces import AFTER, BEFORE, Mark, WatchedPiece, cut, join
 from amtnet_ros.archive.recording import Recording
-from amtnet_ros.archive.seconds import Said
 from amtnet_ros.archive.store import PIECES
-from amtnet_ros.archive.tube import ArchivedTube
+from amtnet_ros.archive.tube import ArchivedTube, Said
 from amtnet_ros.boxes import iou
 from amtnet_ros.inference.card import find_model
 

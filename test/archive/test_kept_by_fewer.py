@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recordings import run, setup_of, write_video
 
-from amtnet_ros.bench.archive_camera import write_camera
+from amtnet_ros.bench.archive import write_camera
 from amtnet_ros.bench.archive_rates import compare
 from amtnet_ros.media.video import open_source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from amtnet_ros.bench.crossing import SIZE, compose
+from amtnet_ros.bench.people import SIZE, compose
 from amtnet_ros.bench.switch import SECOND, Clip
 from amtnet_ros.contracts import MicroTubes
 

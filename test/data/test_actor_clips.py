@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from amtnet_ros.actors.crops import View
-from amtnet_ros.data.actor_clips import ActorClips, ClipOptions, plain_clip, shaken, smoothed, wandering
+from amtnet_ros.data.actor_clips import ActorClips, ClipOptions, draw_colours, plain_clip, shaken, smoothed, wandering
 from amtnet_ros.data.actor_tracks import read_tracks
 from amtnet_ros.data.empty_places import Stretch, draw_empty_square
 from amtnet_ros.data.jpeg_store import JpegStore
-from amtnet_ros.data.picture_noise import draw_colours
 from amtnet_ros.errors import UserError
 
 SHARES = (("jhmdb21", 0.4), ("nobody", 0.1), ("still", 0.15), ("ucf101_24", 0.15), ("ucf101_people", 0.2))

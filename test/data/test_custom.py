@@ -142,9 +142,9 @@ def test_a_video_may_have_no_actions_and_no_path(write):
         (changed(*NONE, "candidates", 1, "first_frame", 300), r"candidates\[1\]: frame 300, but the video has"),
         (changed(*NONE, "candidates", 1, "boxes", []), r"candidates\[1\], boxes: empty"),
         (changed(*NONE, "candidates", 0, "boxes", 1, [1, 2, 3]), r"candidates\[0\], boxes\[1\]: 3 numbers"),
-        ('{"format": ', r"actions\.json, line 1: not JSON"),
-        (LAYOUT[:-30], r"actions\.json, line 2\d: not JSON"),
-        (LAYOUT.replace("41", "NaN"), "NaN is not a number"),
+        ('{"format": ', r"actions\.json: not JSON .* in line 1"),
+        (LAYOUT[:-30], r"actions\.json: not JSON .* in line 2\d"),
+        (LAYOUT.replace("41", "NaN"), "NaN is not a finite number"),
         (LAYOUT.replace('"height": 480', '"height": 480, "width": 1'), "'width' is twice"),
         ("[]", "expected a JSON object"),
     ],
@@ -159,9 +159,9 @@ def test_the_first_mistake_is_named_with_file_and_place(write, content, message)
 
 def test_text_that_is_not_utf_8_and_a_missing_file_are_named(tmp_path):
     (tmp_path / "latin.json").write_bytes('{"format": "é"}'.encode("latin-1"))
-    with pytest.raises(UserError, match=r"latin\.json: .*utf-8"):
+    with pytest.raises(UserError, match=r"latin\.json: not a text file in UTF-8"):
         read_custom(tmp_path / "latin.json")
-    with pytest.raises(UserError, match=r"absent\.json: cannot read"):
+    with pytest.raises(UserError, match=r"absent\.json: cannot be read"):
         read_custom(tmp_path / "absent.json")
 
 

@@ -73,8 +73,8 @@ def test_masks_and_splits_that_do_not_exist_are_named(data_root):
     ("content", "message"),
     [
         (None, r"annotations\.json\.gz is missing; give its folder by --data-root"),
-        (b"not gzip", "damaged"),
-        (gzip.compress(b'{"classes": [', mtime=0), "damaged"),
+        (b"not gzip", "cannot be read"),
+        (gzip.compress(b'{"classes": [', mtime=0), "not JSON"),
         (gzip.compress(b"[]", mtime=0), "not the J-HMDB-21 annotations"),
         (
             gzip.compress(b'{"classes": ["a"], "clips": {"c": {"boxes": [[0, 0, 1]]}}}', mtime=0),

@@ -15,8 +15,8 @@ from tiny import LABELS
 
 from amtnet_ros.deploy.actor_export import TrainedActor, add_actor, read_rule, read_trained_actor
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import ActorRule, ModelCard, read_card
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.inference.reading import written
 from amtnet_ros.model.checkpoint import save_checkpoint

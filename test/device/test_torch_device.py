@@ -8,8 +8,7 @@ from amtnet_ros.errors import UserError
 
 torch = pytest.importorskip("torch", reason="these are torch's devices")
 
-from amtnet_ros.device.cuda_graph import CapturedGraph  # noqa: E402
-from amtnet_ros.device.torch_device import choose_torch_device  # noqa: E402
+from amtnet_ros.device.torch_device import CapturedGraph, choose_torch_device  # noqa: E402
 
 with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 

@@ -122,7 +122,7 @@ def test_a_mistake_is_one_line_and_nothing_is_scored(small, tmp_path):
         ("kinetics", "kinetics: unknown ground truth; expected jhmdb21:SPLIT"),
         ("jhmdb21", "name the split"),
         ("ucf101_24:2", "split 1 only"),
-        ("absent.json", "absent.json: cannot read"),
+        ("absent.json", "absent.json: cannot be read"),
         ("ucf101_24", "ucf101_24: no such folder"),
     ],
 )

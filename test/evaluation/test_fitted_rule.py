@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amtnet_ros.actors.fusion import Rule, Said
-from amtnet_ros.evaluation.fusion import Moments, fit_rule, negative_log_likelihood
+from amtnet_ros.evaluation.actor_moments import Moments, fit_rule, negative_log_likelihood
 
 
 def moments_by(rule: Rule, n: int, seed: int) -> Moments:

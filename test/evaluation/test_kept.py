@@ -5,9 +5,15 @@ import pytest
 from scenes import BOX, FAR, make_dataset, pair
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.detections import VideoDetections, detections_file, read_detections, write_detections
+from amtnet_ros.evaluation.detections import (
+    VideoDetections,
+    detections_file,
+    make_kept,
+    open_kept,
+    read_detections,
+    write_detections,
+)
 from amtnet_ros.evaluation.frame_map import frame_map
-from amtnet_ros.evaluation.kept import make_kept, open_kept
 from amtnet_ros.evaluation.results import evaluate_kept
 from amtnet_ros.evaluation.video_map import ACT, ROAD
 from amtnet_ros.tubes import PER_CLASS

@@ -10,7 +10,7 @@ from amtnet_ros.cli.eval import evaluate
 from amtnet_ros.data.custom import read_custom
 from amtnet_ros.data.jhmdb21 import read_jhmdb21
 from amtnet_ros.errors import UserError
-from amtnet_ros.evaluation.kept import detect_video
+from amtnet_ros.evaluation.detections import detect_video
 from amtnet_ros.evaluation.linking import link_video
 from amtnet_ros.inference.card import list_models, read_card
 from amtnet_ros.inference.factory import make_engine

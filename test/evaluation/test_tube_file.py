@@ -96,7 +96,7 @@ def test_a_file_cut_short_is_refused_at_its_last_line(tmp_path):
         if length == 1:  # only the last line's end is lost, no content
             assert len(read_tubes(cut, DATASET)) == 2
         else:
-            with pytest.raises(UserError, match=r"cut\.jsonl, line 2: not a whole JSON object"):
+            with pytest.raises(UserError, match=r"cut\.jsonl, line 2: not JSON"):
                 read_tubes(cut, DATASET)
 
 

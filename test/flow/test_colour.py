@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amtnet_ros.flow.colour import colour_wheel, flow_to_colour, legend, picture
+from amtnet_ros.flow.encoding import colour_wheel, flow_to_colour, legend, picture
 
 
 def test_equals_torchvisions_picture():

@@ -3,7 +3,7 @@
 import numpy as np
 from flow_scenes import brightened, pair, texture
 
-from amtnet_ros.flow.guard import is_disrupted
+from amtnet_ros.flow.factory import is_disrupted
 
 
 def test_motion_and_noise_are_no_disruption():

@@ -160,7 +160,7 @@ def test_a_recording_by_the_clock_is_counted_from_its_start(clip: Path, tmp_path
 def test_a_line_cut_short_and_no_lines_at_all_are_named(clip: Path, tmp_path: Path) -> None:
     file = tmp_path / "cut.jsonl"
     file.write_text((clip.parent / "t.jsonl").read_text()[:-40])
-    with pytest.raises(UserError, match=r"cut\.jsonl, line 1: not a whole JSON object"):
+    with pytest.raises(UserError, match=r"cut\.jsonl, line 1: not JSON"):
         amtnet_("tubes", "export", "coco", file, "--rate", 30)
     file.write_text("")
     with pytest.raises(UserError, match="holds no tubes"):

@@ -15,8 +15,8 @@ from tiny import LABELS
 
 from amtnet_ros.deploy.answer_layer import with_answers
 from amtnet_ros.errors import UserError
-from amtnet_ros.inference.actor_contract import ActorEngine
 from amtnet_ros.inference.card import read_card
+from amtnet_ros.inference.contract import ActorEngine
 from amtnet_ros.inference.factory import make_actor_engine
 from amtnet_ros.inference.graph_file import file_hash
 

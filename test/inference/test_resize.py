@@ -23,7 +23,7 @@ from amtnet_ros.inference.card import list_models, read_card
 from amtnet_ros.inference.contract import Encoded, Selection
 from amtnet_ros.inference.device import resize_chain
 from amtnet_ros.inference.factory import make_engine
-from amtnet_ros.inference.onnxruntime_resize import GRAPH, OnnxRuntimeResize
+from amtnet_ros.inference.onnxruntime_engine import GRAPH, OnnxRuntimeResize
 from amtnet_ros.inference.resize import resize_on_host, resizes_on_device
 from amtnet_ros.inference.torch_engine import TorchResize
 

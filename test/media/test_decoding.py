@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from broken_pictures import KINDS
 
-from amtnet_ros.media.decoding import decoded
+from amtnet_ros.media.pictures import decoded
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
@@ -33,7 +33,7 @@ def test_what_they_claim_costs_no_memory() -> None:
     program = (
         "import resource\n"
         "from broken_pictures import KINDS\n"
-        "from amtnet_ros.media.decoding import decoded\n"
+        "from amtnet_ros.media.pictures import decoded\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for make in KINDS.values():\n"
         "    for side in (65_000, 30_000, 16_000, 9_000):\n"

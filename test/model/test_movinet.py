@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch", reason="the network needs torch")
 
 from lively import lively  # noqa: E402
 
+from amtnet_ros.deploy.actor_graph import MEMORY, ActorStream, ready_to_run  # noqa: E402
 from amtnet_ros.errors import UserError  # noqa: E402
-from amtnet_ros.model.actor_stream import MEMORY, ActorStream, ready_to_run  # noqa: E402
 from amtnet_ros.model.movinet import GROUPS, Block, BlockShape, MoViNet, memory_shapes  # noqa: E402
 from amtnet_ros.model.movinet_weights import load_kinetics_weights  # noqa: E402
 

@@ -206,7 +206,7 @@ def test_frames_of_clips_that_were_left_are_removed_and_come_again(clips: Path) 
     [
         ("{", "not JSON"),
         ('{"format": "amtnet-actions", "version": 1, "classes": ["a"], "videos": {}}', "no videos to review"),
-        (None, "cannot read"),
+        (None, "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_reviewed_is_named_in_one_line(tmp_path: Path, content: str | None, words: str) -> None:
@@ -223,7 +223,7 @@ def test_a_missing_clip_and_a_port_that_is_taken_are_named(actions: Path) -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"port {port} cannot be used .*--port takes another"):
+        with pytest.raises(UserError, match=f"cannot listen at 127.0.0.1, port {port} .*--port takes another"):
             CliRunner().invoke(
                 amtnet, ["annotate", "review", str(actions), "--port", str(port)], catch_exceptions=False
             )

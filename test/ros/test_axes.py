@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amtnet_ros.errors import UserError
-from amtnet_ros.ros.axes import BODY, OPTICAL, axes_of
+from amtnet_ros.ros.depth_messages import BODY, OPTICAL, axes_of
 
 WIDTH, HEIGHT, FOCAL = 64, 48, 50.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amtnet_ros.stream import AdaptiveDelta
-from amtnet_ros.stream.adaptive import GROW_AFTER, SHRINK_AFTER
+from amtnet_ros.stream.pairs import GROW_AFTER, SHRINK_AFTER
 
 INTERVAL = 1 / 30
 

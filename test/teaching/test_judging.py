@@ -8,8 +8,8 @@ from scipy.special import softmax
 
 from amtnet_ros.actors.fusion import Fusion, Rule
 from amtnet_ros.actors.memory import Answer
-from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.judging import CLAIMED, LEAST_CAREFUL, SHARES, Float64, Judged, choose_rule, claims, joined
+from amtnet_ros.teaching.layer import Answers
 
 ANSWERS = Answers(("swim", "ski"))
 RNG = np.random.default_rng(0)

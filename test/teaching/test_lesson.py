@@ -7,9 +7,8 @@ import pytest
 from scipy.special import softmax
 
 from amtnet_ros.contracts import Float32
-from amtnet_ros.teaching.answers import Answers
 from amtnet_ros.teaching.known_people import KnownPeople, read_people
-from amtnet_ros.teaching.layer import SHARPNESS, Layer, learn_layer
+from amtnet_ros.teaching.layer import SHARPNESS, Answers, Layer, learn_layer
 from amtnet_ros.teaching.lesson import Lesson, TaughtClip, probabilities, rows_of, teach, weights_of
 from amtnet_ros.teaching.report import count
 

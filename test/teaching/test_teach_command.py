@@ -130,7 +130,7 @@ def test_what_was_reviewed_stays_and_new_clips_are_added(at_place: Path) -> None
     [
         (("teach", "actions.json", "-o", "my_model"), "my_model: exists already; give another folder, or --overwrite"),
         (("teach", "actions.json", "-o", "new", "--model", "light_rgb"), "has no actor stream"),
-        (("teach", "absent.json", "-o", "new"), "absent.json: cannot read"),
+        (("teach", "absent.json", "-o", "new"), "absent.json: cannot be read"),
         (("annotate", "absent", "-o", "new.json"), "absent: no such folder"),
     ],
 )

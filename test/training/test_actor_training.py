@@ -21,8 +21,7 @@ from amtnet_ros.errors import UserError  # noqa: E402
 from amtnet_ros.model.checkpoint import load_checkpoint  # noqa: E402
 from amtnet_ros.model.movinet import MoViNet  # noqa: E402
 from amtnet_ros.training.actor_config import ActorExperiment  # noqa: E402
-from amtnet_ros.training.actor_learner import ActorBatch, ActorLearner  # noqa: E402
-from amtnet_ros.training.actor_loss import answer_loss, forgetting  # noqa: E402
+from amtnet_ros.training.actor_learner import ActorBatch, ActorLearner, answer_loss, forgetting  # noqa: E402  # noqa: E402
 from amtnet_ros.training.config import make_experiment, read_content  # noqa: E402
 
 RECIPE = Path(__file__).parents[2] / "config" / "train" / "actor.yaml"

@@ -7,8 +7,8 @@ import webbrowser
 
 import pytest
 
-from amtnet_ros.view.desktop import shown
 from amtnet_ros.view.live import LiveView
+from amtnet_ros.view.server import shown
 
 
 @pytest.mark.parametrize(("screen", "opens"), [("", False), (":0", True)])

@@ -17,7 +17,7 @@ from amtnet_ros.bench.brightness_model import BRIGHTNESS_LABELS
 from amtnet_ros.cli.commands import amtnet
 from amtnet_ros.contracts import FlowField
 from amtnet_ros.errors import UserError
-from amtnet_ros.flow.colour import flow_to_colour
+from amtnet_ros.flow.encoding import flow_to_colour
 from amtnet_ros.media.video import open_source
 from amtnet_ros.pipeline import Pipeline
 from amtnet_ros.view import rerun_log

@@ -168,7 +168,7 @@ def test_it_listens_at_this_machine_alone_and_refuses_to_be_called_by_a_name_fro
 
 
 def test_a_port_that_is_taken_is_named_and_the_usual_one_makes_way(view: LiveView, server: PageServer) -> None:
-    with pytest.raises(UserError, match=rf"--view: cannot listen at 127.0.0.1, port {port_of(server)} \(.*in use"):
+    with pytest.raises(UserError, match=rf"cannot listen at 127.0.0.1, port {port_of(server)} \(.*in use"):
         PageServer(view, port=port_of(server))
     with pytest.raises(UserError, match=r"cannot listen at 192\.0\.2\.1"):
         PageServer(view, host="192.0.2.1")

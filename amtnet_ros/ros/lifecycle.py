@@ -1,9 +1,11 @@
-"""A bond with Nav2's lifecycle manager, by which it notices that the detector died. It takes ROS's bondpy, from apt."""
+"""What a lifecycle manager asks of a node: transitions, and a bond, by which it notices that the node died."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.lifecycle import LifecycleNode
 
 _PERIOD, _SILENCE = 0.1, 4.0  # seconds between two signs of life, and without one until the other is dead: Nav2's own
@@ -14,7 +16,8 @@ _DISABLED = "/bond_disable_heartbeat_timeout"
 class ManagerBond:
     """One side of a bond, as Nav2's nodes form it: on the topic `bond`, with the node's name, while it is active.
 
-    The other side is the manager's. That it is gone is said in the log, and changes nothing else.
+    The other side is the manager's. That it is gone is said in the log, and changes nothing else. It takes ROS's
+    bondpy, from apt.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
@@ -60,3 +63,24 @@ class ManagerBond:
         if bond is self._bond:
             gone = "The lifecycle manager is gone, and the bond with it" if self._formed else "No manager forms a bond"
             self._node.get_logger().warning(f"{gone}; the detector goes on looking")
+
+
+def refuse_impossible(node: LifecycleNode) -> None:
+    """Let a request for an impossible transition be answered with success = false, and change nothing.
+
+    rclpy of Humble and Jazzy raises an error in the executor instead, which would end the process without an answer;
+    a lifecycle manager that configures a node with `autostart` asks for such a transition.
+    """
+    service = node._service_change_state
+    change = service.callback
+
+    def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        try:
+            return change(request, response)
+        except RCLError as error:
+            asked = request.transition.label or request.transition.id
+            node.get_logger().warning(f"Transition {asked} refused: {' '.join(str(error).split())}")
+            response.success = False
+            return response
+
+    service.callback = answer
