@@ -91,11 +91,12 @@ class Actors:
         views = [(self._persons[tube], self._picture(frame, tube)) for tube in due]
         pictures: list[tuple[Memory, UInt8]] = [(view, picture) for view, picture in views if picture is not None]
         self.counters.looks += len(pictures)
-        somebody = self._somebody()
-        self._alone = self._who_is_alone(somebody)
-        if pictures and self._nobody is not None and len(somebody) <= FEW:
-            pictures.append((self._whole, cut(frame.image, whole_view(frame.size), self._engine.picture_size)))
-            self.counters.whole += 1
+        if self._nobody is not None:
+            somebody = self._somebody(self._nobody)
+            self._alone = self._who_is_alone(somebody)
+            if pictures and len(somebody) <= FEW:
+                pictures.append((self._whole, cut(frame.image, whole_view(frame.size), self._engine.picture_size)))
+                self.counters.whole += 1
         if pictures:
             self._ask(frame.stamp, pictures)
         answers = ((tube, person.answer(frame.stamp)) for tube, person in self._persons.items())
@@ -105,22 +106,17 @@ class Actors:
         """What the whole picture says of a person, after `look`: None unless the person is alone in view."""
         return self._whole.answer(self._stamp) if self._stamp is not None and tube == self._alone else None
 
-    def _somebody(self) -> list[int]:
-        """The tubes that are said to be of somebody."""
-        return [
-            tube
-            for tube, person in self._persons.items()
-            if person.answered and not (self._nobody is not None and person.is_answered_by(self._nobody))
-        ]
+    def _somebody(self, nobody: int) -> list[int]:
+        """The tubes that are said to be of somebody. nobody: the answer that means that a box is wrong."""
+        told = [(tube, person) for tube, person in self._persons.items() if person.answered]
+        return [tube for tube, person in told if not person.is_answered_by(nobody)]
 
     def _who_is_alone(self, somebody: list[int]) -> int | None:
-        """The only tube that is of somebody; None where there is none, or several, or where nobody asks.
+        """The only tube that is of somebody; None where there is none, or several.
 
         Tubes of which nothing was said yet count only where there is no other: most of those that come up beside a
         person are gone at once, and what the person is called should not change with them.
         """
-        if self._nobody is None:
-            return None
         candidates = somebody or [tube for tube, person in self._persons.items() if not person.answered]
         return candidates[0] if len(candidates) == 1 else None
 

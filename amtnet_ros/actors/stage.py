@@ -11,8 +11,9 @@ from amtnet_ros.actors.memory import Answer
 from amtnet_ros.contracts import OTHER, Float32, Frame, Tube, TubeState, TubeUpdate
 
 CLAIMED_ALONE = 0.7
-"""Where the stream cannot look, an action is claimed by the two-stream network alone from this score on. Of 14
-and 30 people held out of training that leaves out 8 in 10 claims on who does something else, and 1 in 5 right names."""
+"""Where the stream cannot look, an action is claimed by the two-stream network alone from this score on. Of people held
+out of the training it leaves out 8 in 10 claims on those who do something else (14) and 1 in 5 right names (30 others).
+"""
 
 OnAnswer = Callable[[int, int, Answer, Joined], None]
 
